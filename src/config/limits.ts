@@ -1,0 +1,52 @@
+// Every limit of the data plane: name, default, unit, reason. docs/limits.md is checked against this table by a test.
+// Each can be set per proxy (`spec.limits`). Over a limit there is a clear answer (status, close), never growth.
+
+export interface LimitRow {
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+  readonly unit: "bytes" | "count" | "ms" | "bytes/s";
+  readonly reason: string;
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const LIMITS = {
+  headerBytesMax: { default: 32 * KiB, min: 1 * KiB, max: 256 * KiB, unit: "bytes", reason: "a whole head; nginx takes 32 KB in all, Node 16; over it: 431, a start line alone over it: 414" },
+  headerCountMax: { default: 100, min: 8, max: 256, unit: "count", reason: "fields per head, trailers likewise; as HAProxy's 101; over it: 431" },
+  headerDeadlineMs: { default: 10_000, min: 100, max: 600_000, unit: "ms", reason: "from the first byte of a head to its end (slowloris); over it: 408" },
+  bodyMinBytesPerSecond: { default: 100, min: 0, max: 10 * MiB, unit: "bytes/s", reason: "a client's body must arrive at least this fast, averaged over bodyRateWindowMs (slow POST); under it: 408; 0: no check" },
+  bodyRateWindowMs: { default: 10_000, min: 100, max: 600_000, unit: "ms", reason: "window of the check above; only time in which Weft wanted bytes counts" },
+  bodyBytesMax: { default: 0, min: 0, max: Number.MAX_SAFE_INTEGER, unit: "bytes", reason: "request bodies over it: 413; 0: no limit, a proxy streams" },
+  writeDeadlineMs: { default: 20_000, min: 100, max: 600_000, unit: "ms", reason: "a write that makes no progress for so long (slow reader): the connection is closed" },
+  idleTimeoutMs: { default: 60_000, min: 100, max: 86_400_000, unit: "ms", reason: "a keep-alive client connection without a request; nginx's is 75 s; closed without an answer" },
+  tunnelIdleTimeoutMs: { default: 3_600_000, min: 100, max: 86_400_000, unit: "ms", reason: "opaque and upgraded connections without a byte in either direction" },
+  responseTimeoutMs: { default: 0, min: 0, max: 86_400_000, unit: "ms", reason: "from the whole request sent to the response's head; over it: 504; 0: none, the caller decides" },
+  connectionsMax: { default: 10_000, min: 1, max: 1_000_000, unit: "count", reason: "accepted connections per proxy; over it: closed at once and counted" },
+  pipelinedBytesMax: { default: 64 * KiB, min: 1 * KiB, max: 1 * MiB, unit: "bytes", reason: "bytes of later requests kept while one is in flight; over it the socket is not read" },
+  requestsPerConnectionMax: { default: 0, min: 0, max: 1_000_000_000, unit: "count", reason: "then Connection: close; 0: no limit" },
+  writeBufferBytesMax: { default: 256 * KiB, min: 16 * KiB, max: 16 * MiB, unit: "bytes", reason: "unsent bytes per socket above which its source is paused" },
+  detectTimeoutMs: { default: 20, min: 1, max: 10_000, unit: "ms", reason: "no byte from the client for so long: dial the upstream, it may speak first (MySQL, SMTP, NATS)" },
+  connectTimeoutMs: { default: 1_000, min: 10, max: 60_000, unit: "ms", reason: "TCP connect to an endpoint, Linkerd's outbound default; over it: 504" },
+  failFastTimeoutMs: { default: 3_000, min: 10, max: 60_000, unit: "ms", reason: "a request waits so long for a ready endpoint, Linkerd's default; over it: 504" },
+  pendingRequestsMax: { default: 10_000, min: 1, max: 1_000_000, unit: "count", reason: "requests per worker and service that wait for an endpoint or a connection; over it: 503" },
+  upstreamConnectionsMax: { default: 1_024, min: 1, max: 100_000, unit: "count", reason: "connections per worker and endpoint; requests above wait in the queue" },
+  upstreamIdleMax: { default: 256, min: 0, max: 100_000, unit: "count", reason: "idle pooled connections per worker and endpoint" },
+  upstreamIdleTimeoutMs: { default: 30_000, min: 100, max: 3_600_000, unit: "ms", reason: "an idle pooled connection is closed; below the 60 to 75 s of most servers, so that ours goes first" },
+  reconnectBackoffMinMs: { default: 100, min: 1, max: 60_000, unit: "ms", reason: "first pause after a failed connect to an endpoint (Linkerd)" },
+  reconnectBackoffMaxMs: { default: 10_000, min: 1, max: 600_000, unit: "ms", reason: "longest pause; an endpoint that is back serves within it" },
+  lingerMs: { default: 2_000, min: 10, max: 60_000, unit: "ms", reason: "after an error answer, how long a client's upload is read and dropped before the close" },
+  lingerBytesMax: { default: 16 * MiB, min: 0, max: 1024 * MiB, unit: "bytes", reason: "and how many bytes of it" },
+  drainGraceMs: { default: 120_000, min: 0, max: 3_600_000, unit: "ms", reason: "Linkerd's shutdown grace period: then what is left is cut, and said" },
+  seriesMax: { default: 10_000, min: 100, max: 200_000, unit: "count", reason: "metric label sets per worker; the rest counts as `other`" },
+  dnsTtlMaxMs: { default: 5_000, min: 100, max: 3_600_000, unit: "ms", reason: "a name is resolved again after min(TTL, this); Docker's DNS says 600 s" },
+} as const satisfies Record<string, LimitRow>;
+
+export type LimitName = keyof typeof LIMITS;
+export type Limits = Readonly<Record<LimitName, number>>;
+
+/** The defaults, frozen. */
+export const DEFAULT_LIMITS: Limits = Object.freeze(
+  Object.fromEntries(Object.entries(LIMITS).map(([name, row]) => [name, row.default])),
+) as Limits;

@@ -1,0 +1,101 @@
+// The checked, frozen configuration as the rest of Weft sees it. Types only: no schema, no YAML, no defaults.
+//
+// `ProxySnapshot` is what the loader makes of the files. What forwarding needs travels to the workers as a
+// `WorkerUpdate`: plain data, names resolved to addresses, only the services that changed.
+
+import type { Limits } from "./limits.ts";
+
+export type Protocol = "detect" | "http1" | "http2" | "grpc" | "opaque";
+export type LoadBalancer = "ewma" | "p2c" | "round-robin";
+export type Direction = "outbound" | "inbound";
+export type AccessLogFormat = "off" | "apache" | "json";
+
+export interface HostPort {
+  /** IPv4 or IPv6 literal without brackets; for `dns` a name. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ServicePort {
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+export interface ServiceSnapshot {
+  /** `namespace/name`, or `inbound/<port>` and the like for targets that have no Service document. */
+  readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** Empty: any port may be named, protocol `detect`. */
+  readonly ports: readonly ServicePort[];
+  readonly loadBalancer: LoadBalancer;
+  readonly addresses: readonly HostPort[];
+  readonly dns: readonly HostPort[];
+}
+
+export interface ListenerSnapshot {
+  /** `outbound`, `inbound`, or `outbound/<host:port>` and `inbound/<port>` for the additional ones. */
+  readonly id: string;
+  readonly direction: Direction;
+  readonly listen: HostPort;
+  readonly protocol: Protocol;
+  /** Every connection goes to this service, whatever it names. `null`: by name (design: outbound). */
+  readonly service: string | null;
+}
+
+export interface OutboundRules {
+  /** Service key for requests that name none. */
+  readonly default: string | null;
+  /** What happens to a name that no service has. */
+  readonly unknown: "refuse" | "forward";
+  /** `l5d-dst-override` from a client counts. */
+  readonly allowOverride: boolean;
+}
+
+export interface ProxySnapshot {
+  readonly name: string;
+  readonly namespace: string;
+  readonly workers: number | "auto";
+  readonly listeners: readonly ListenerSnapshot[];
+  readonly outbound: OutboundRules;
+  readonly admin: HostPort | null;
+  /** Add X-Forwarded-For and Via. */
+  readonly forwarded: boolean;
+  /** CONNECT is accepted for configured services. */
+  readonly allowConnect: boolean;
+  readonly accessLog: AccessLogFormat;
+  readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
+  readonly limits: Limits;
+  readonly services: readonly ServiceSnapshot[];
+}
+
+/** One service as a worker sees it. */
+export interface WorkerService {
+  readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** Lower-case host names (without port) that name this service: `web`, `web.shop`, `web.shop.svc.cluster.local`. */
+  readonly hosts: readonly string[];
+  readonly ports: readonly ServicePort[];
+  readonly loadBalancer: LoadBalancer;
+  /** `ip:port` or `[ip6]:port`, resolved, without duplicates. */
+  readonly endpoints: readonly string[];
+}
+
+/** Everything about the proxy that is not a service. */
+export interface WorkerProxy {
+  readonly listeners: readonly ListenerSnapshot[];
+  readonly outbound: OutboundRules;
+  readonly forwarded: boolean;
+  readonly allowConnect: boolean;
+  readonly accessLog: AccessLogFormat;
+  readonly limits: Limits;
+}
+
+/** What changed since the previous version. The first update carries everything. */
+export interface WorkerUpdate {
+  readonly version: number;
+  readonly proxy: WorkerProxy | null;
+  readonly services: readonly WorkerService[];
+  readonly removed: readonly string[];
+}
