@@ -150,7 +150,7 @@ export class MessageHead {
 
   /** For people only (logs, errors): a range as latin1 text. */
   text(from: number, to: number): string {
-    return this.buffer.latin1Slice(this.start + from, this.start + to);
+    return this.buffer.toString("latin1", this.start + from, this.start + to);
   }
 }
 
