@@ -47,6 +47,4 @@ export type LimitName = keyof typeof LIMITS;
 export type Limits = Readonly<Record<LimitName, number>>;
 
 /** The defaults, frozen. */
-export const DEFAULT_LIMITS: Limits = Object.freeze(
-  Object.fromEntries(Object.entries(LIMITS).map(([name, row]) => [name, row.default])),
-) as Limits;
+export const DEFAULT_LIMITS: Limits = Object.freeze(Object.fromEntries(Object.entries(LIMITS).map(([name, row]) => [name, row.default]))) as Limits;

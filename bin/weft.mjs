@@ -1,0 +1,20 @@
+#!/usr/bin/env node
+// Starts the command line. Old syntax only: an older Node has to be able to read this file in order to say that it is too old.
+
+var version = process.versions.node.split(".");
+var major = Number(version[0]);
+
+if (major < 22 || (major === 22 && Number(version[1]) < 18)) {
+  process.stderr.write("weft: this Node is " + process.version + "; Weft needs Node 22.18 or newer\n");
+  process.exit(1);
+} else {
+  import("../dist/cli/main.js").catch(function (error) {
+    process.stderr.write(
+      "weft: " +
+        (error && error.code === "ERR_MODULE_NOT_FOUND" ? "not built yet; run `npm run build` first\n" : "") +
+        (error && error.stack) +
+        "\n",
+    );
+    process.exit(1);
+  });
+}
