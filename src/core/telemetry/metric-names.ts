@@ -1,0 +1,98 @@
+// The one table of metrics: name, type, labels, meaning. docs/metrics.md is checked against it by a test.
+//
+// Names and labels are Linkerd's where Linkerd has the metric, so that its dashboards and queries work. A metric that
+// is not in this table cannot be recorded (`MetricName` is a type). `summary` rows are HDR histograms: they are exposed
+// as quantiles over the last 30 to 60 s, with `_sum` and `_count` since the start.
+
+/** How Prometheus sees a metric. */
+export type MetricType = "counter" | "gauge" | "histogram" | "summary";
+
+export interface MetricRow {
+  readonly type: MetricType;
+  /** Label names in documentation order; `endpoint` and `transport` stand for the sets explained in docs/metrics.md. */
+  readonly labels: readonly string[];
+  /** One sentence: the HELP text. */
+  readonly help: string;
+}
+
+/** Labels of an endpoint (linkerd.md: outbound label set), as EndpointMetrics gets them. */
+const ENDPOINT = ["direction", "dst_service", "dst_namespace", "target_addr", "target_ip", "target_port", "tls", "no_tls_reason"] as const;
+
+/** Labels of a transport; `peer` is `src` towards the client and `dst` towards the service. */
+const TRANSPORT = ["direction", "peer", "target_addr", "target_ip", "target_port", "tls", "no_tls_reason"] as const;
+
+export const METRICS = {
+  request_total: { type: "counter", labels: ENDPOINT, help: "Requests sent to an endpoint." },
+  response_total: {
+    type: "counter",
+    labels: [...ENDPOINT, "status_code", "classification", "error"],
+    help: "Responses that ended, by status; a failure is a status of 500 or more, or an exchange that broke.",
+  },
+  response_latency_ms: {
+    type: "histogram",
+    labels: [...ENDPOINT, "status_code"],
+    help: "Milliseconds from the request's head to the first byte of the response's body, or its end.",
+  },
+  service_latency_us: {
+    type: "summary",
+    labels: ["direction", "dst_service", "dst_namespace"],
+    help: "Microseconds to the first body byte, per service, in an HDR histogram of 2 digits.",
+  },
+  endpoint_latency_us: {
+    type: "summary",
+    labels: ["direction", "dst_service", "dst_namespace", "target_addr"],
+    help: "Microseconds to the first body byte, per endpoint, in an HDR histogram of 2 digits.",
+  },
+
+  tcp_open_total: { type: "counter", labels: TRANSPORT, help: "Connections accepted from clients or opened to endpoints." },
+  tcp_open_connections: { type: "gauge", labels: TRANSPORT, help: "Connections that are open now." },
+  tcp_read_bytes_total: { type: "counter", labels: TRANSPORT, help: "Bytes read from the peer." },
+  tcp_write_bytes_total: { type: "counter", labels: TRANSPORT, help: "Bytes written to the peer." },
+  tcp_close_total: {
+    type: "counter",
+    labels: [...TRANSPORT, "errno"],
+    help: "Connections that closed; errno is empty for a clean end, worker_lost when a worker died with it.",
+  },
+
+  outbound_http_errors_total: { type: "counter", labels: ["error"], help: "Outbound requests that Weft answered with an error of its own." },
+  inbound_http_errors_total: { type: "counter", labels: ["error"], help: "Inbound requests that Weft answered with an error of its own." },
+  outbound_tcp_errors_total: { type: "counter", labels: ["error"], help: "Outbound opaque connections that Weft ended because of an error." },
+  inbound_tcp_errors_total: { type: "counter", labels: ["error"], help: "Inbound opaque connections that Weft ended because of an error." },
+  outbound_tcp_detect_http_results_total: { type: "counter", labels: ["result"], help: "What outbound protocol detection found." },
+  inbound_tcp_detect_http_results_total: { type: "counter", labels: ["result"], help: "What inbound protocol detection found." },
+  control_dns_resolutions_total: { type: "counter", labels: ["client", "record_type", "result"], help: "Lookups of endpoint names." },
+
+  proxy_overhead_us: {
+    type: "summary",
+    labels: [],
+    help: "Microseconds per request inside Weft that were not spent waiting for the upstream or the client, loop delay included.",
+  },
+  proxy_loop_delay_us: { type: "summary", labels: [], help: "Microseconds by which a worker came late to its events." },
+  proxy_body_bytes_total: { type: "counter", labels: [], help: "Body bytes forwarded." },
+  proxy_body_bytes_copied_total: { type: "counter", labels: [], help: "Body bytes that were copied in user space on their way." },
+  proxy_series_overflow_total: { type: "counter", labels: [], help: "Label sets over seriesMax that were counted under `other`." },
+  proxy_callback_errors_total: { type: "counter", labels: [], help: "Exceptions that the guards around callbacks caught; each cost one connection." },
+  proxy_connections_refused_total: { type: "counter", labels: ["reason"], help: "Connections closed right after the accept." },
+  proxy_workers: { type: "gauge", labels: [], help: "Worker threads that serve." },
+  proxy_worker_restarts_total: { type: "counter", labels: ["reason"], help: "Workers that died or hung and were replaced." },
+  proxy_config_reloads_total: { type: "counter", labels: ["result"], help: "Reloads of the configuration; a refused one keeps the running configuration." },
+  proxy_build_info: { type: "gauge", labels: ["version", "node", "arch", "vendor"], help: "Always 1; the labels say what runs." },
+
+  process_start_time_seconds: { type: "gauge", labels: [], help: "Unix time at which the process started." },
+  process_clock_time_seconds: { type: "gauge", labels: [], help: "Unix time of this scrape." },
+  process_uptime_seconds_total: { type: "counter", labels: [], help: "Seconds since the process started." },
+  process_cpu_seconds_total: { type: "counter", labels: [], help: "User and system CPU seconds of the process, all threads." },
+  process_virtual_memory_bytes: { type: "gauge", labels: [], help: "Virtual memory size." },
+  process_resident_memory_bytes: { type: "gauge", labels: [], help: "Resident set size." },
+  process_resident_anonymous_bytes: { type: "gauge", labels: [], help: "Resident memory that is private to the process (RssAnon)." },
+  process_open_fds: { type: "gauge", labels: [], help: "Open file descriptors." },
+  process_max_fds: { type: "gauge", labels: [], help: "Soft limit of open file descriptors." },
+  process_threads: { type: "gauge", labels: [], help: "Threads of the process." },
+} as const satisfies Record<string, MetricRow>;
+
+export type MetricName = keyof typeof METRICS;
+
+/** The row of a metric, with the widened type that generic code wants. */
+export function metricRow(name: MetricName): MetricRow {
+  return METRICS[name];
+}
