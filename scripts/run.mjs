@@ -36,6 +36,7 @@ const TASKS = {
   format: { build: false, commands: () => [[...biome, "check", "--write"]] },
   knip: { build: false, commands: (args) => [[...knip, ...args]] },
   types: { build: false, commands: () => [[...tsc, "-p", "tsconfig.check.json"]] },
+  lock: { build: false, commands: () => [["scripts/complete-lock.mjs"]] },
   docs: { build: false, commands: () => [["scripts/docs.ts"]] },
   check: {
     build: true,
