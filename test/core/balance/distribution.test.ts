@@ -19,7 +19,10 @@ function shares(picker: Picker<FakeEndpoint>, endpoints: readonly FakeEndpoint[]
 
 function near(actual: readonly number[], expected: readonly number[], within = 0.01): void {
   for (const [i, share] of actual.entries()) {
-    assert.ok(Math.abs(share - expected[i]!) < within, `shares ${actual.map((s) => s.toFixed(3))}, expected ${expected.map((s) => s.toFixed(3))}`);
+    assert.ok(
+      Math.abs(share - expected[i]!) < within,
+      `shares ${actual.map((s) => s.toFixed(3))}, expected ${expected.map((s) => s.toFixed(3))}`,
+    );
   }
 }
 

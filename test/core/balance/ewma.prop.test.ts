@@ -44,10 +44,14 @@ describe("PeakEwma, properties", () => {
       fc.property(samples, fc.array(gap, { minLength: 2, maxLength: 50 }), (list, waits) => {
         const ewma = new PeakEwma(10_000, 30, 0);
         let now = 0;
-        for (const [value, wait] of list) ewma.observe(value, (now += wait));
+        for (const [value, wait] of list) {
+          now += wait;
+          ewma.observe(value, now);
+        }
         let last = ewma.estimate(now);
         for (const wait of waits) {
-          const next = ewma.estimate((now += wait));
+          now += wait;
+          const next = ewma.estimate(now);
           assert.ok(next <= last);
           last = next;
         }
