@@ -54,9 +54,17 @@ export const METRICS = {
     help: "Connections that closed; errno is empty for a clean end, worker_lost when a worker died with it.",
   },
 
-  outbound_http_errors_total: { type: "counter", labels: ["error"], help: "Outbound requests that Weft answered with an error of its own." },
+  outbound_http_errors_total: {
+    type: "counter",
+    labels: ["error"],
+    help: "Outbound requests that Weft answered with an error of its own.",
+  },
   inbound_http_errors_total: { type: "counter", labels: ["error"], help: "Inbound requests that Weft answered with an error of its own." },
-  outbound_tcp_errors_total: { type: "counter", labels: ["error"], help: "Outbound opaque connections that Weft ended because of an error." },
+  outbound_tcp_errors_total: {
+    type: "counter",
+    labels: ["error"],
+    help: "Outbound opaque connections that Weft ended because of an error.",
+  },
   inbound_tcp_errors_total: { type: "counter", labels: ["error"], help: "Inbound opaque connections that Weft ended because of an error." },
   outbound_tcp_detect_http_results_total: { type: "counter", labels: ["result"], help: "What outbound protocol detection found." },
   inbound_tcp_detect_http_results_total: { type: "counter", labels: ["result"], help: "What inbound protocol detection found." },
@@ -71,11 +79,19 @@ export const METRICS = {
   proxy_body_bytes_total: { type: "counter", labels: [], help: "Body bytes forwarded." },
   proxy_body_bytes_copied_total: { type: "counter", labels: [], help: "Body bytes that were copied in user space on their way." },
   proxy_series_overflow_total: { type: "counter", labels: [], help: "Label sets over seriesMax that were counted under `other`." },
-  proxy_callback_errors_total: { type: "counter", labels: [], help: "Exceptions that the guards around callbacks caught; each cost one connection." },
+  proxy_callback_errors_total: {
+    type: "counter",
+    labels: [],
+    help: "Exceptions that the guards around callbacks caught; each cost one connection.",
+  },
   proxy_connections_refused_total: { type: "counter", labels: ["reason"], help: "Connections closed right after the accept." },
   proxy_workers: { type: "gauge", labels: [], help: "Worker threads that serve." },
   proxy_worker_restarts_total: { type: "counter", labels: ["reason"], help: "Workers that died or hung and were replaced." },
-  proxy_config_reloads_total: { type: "counter", labels: ["result"], help: "Reloads of the configuration; a refused one keeps the running configuration." },
+  proxy_config_reloads_total: {
+    type: "counter",
+    labels: ["result"],
+    help: "Reloads of the configuration; a refused one keeps the running configuration.",
+  },
   proxy_build_info: { type: "gauge", labels: ["version", "node", "arch", "vendor"], help: "Always 1; the labels say what runs." },
 
   process_start_time_seconds: { type: "gauge", labels: [], help: "Unix time at which the process started." },
