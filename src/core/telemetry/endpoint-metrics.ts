@@ -39,7 +39,7 @@ export function isFailureStatus(status: number): boolean {
 export class EndpointMetrics {
   readonly #recorder: Recorder;
   readonly #labels: EndpointLabels;
-  #state: EndpointSeries | null = null;
+  #series: EndpointSeries | null = null;
 
   constructor(recorder: Recorder, labels: EndpointLabels) {
     this.#recorder = recorder;
@@ -48,13 +48,13 @@ export class EndpointMetrics {
 
   /** The request's head was sent. */
   requestStarted(): void {
-    const series = (this.#state ??= new EndpointSeries(this.#recorder, this.#labels));
+    const series = this.#series ?? this.#open();
     this.#recorder.slots[series.requests]! += 1;
   }
 
   /** The first byte of the response's body arrived, or its end without one. Microseconds since the request's head. */
   firstByte(status: number, latencyUs: number): void {
-    const series = (this.#state ??= new EndpointSeries(this.#recorder, this.#labels));
+    const series = this.#series ?? this.#open();
     observeLatency(this.#recorder.slots, series.status(status).latency, latencyUs / 1000);
     series.serviceLatency.record(latencyUs);
     series.endpointLatency.record(latencyUs);
@@ -62,7 +62,7 @@ export class EndpointMetrics {
 
   /** The response ended. `isFailure`: `isFailureStatus(status)`, or what a response classifier says. */
   ended(status: number, isFailure: boolean): void {
-    const series = (this.#state ??= new EndpointSeries(this.#recorder, this.#labels));
+    const series = this.#series ?? this.#open();
     const slots = series.status(status);
     let slot = isFailure ? slots.failure : slots.success;
     if (slot < 0) slot = series.openResponse(slots, isFailure);
@@ -71,8 +71,13 @@ export class EndpointMetrics {
 
   /** The exchange broke. `status`: what the client was told or had been told, 0 for nothing; `error`: a label of the error table. */
   failed(status: number, error: string): void {
-    const series = (this.#state ??= new EndpointSeries(this.#recorder, this.#labels));
+    const series = this.#series ?? this.#open();
     this.#recorder.slots[series.failure(status, error)]! += 1;
+  }
+
+  #open(): EndpointSeries {
+    this.#series = new EndpointSeries(this.#recorder, this.#labels);
+    return this.#series;
   }
 }
 

@@ -123,7 +123,8 @@ const readers: { 2: InstanceType<typeof float64.default> | null; 3: InstanceType
 
 /** Percentiles of a counts array, by the library. */
 export function summarise(digits: HdrDigits, counts: Float64Array): LatencySummary {
-  const histogram = (readers[digits] ??= new float64.default(1, LATENCY_US_MAX, digits));
+  const histogram = readers[digits] ?? new float64.default(1, LATENCY_US_MAX, digits);
+  readers[digits] = histogram;
   histogram._counts = counts;
   histogram.establishInternalTackingValues();
   const count = histogram.totalCount;

@@ -92,7 +92,7 @@ export const METRICS = {
     labels: ["result"],
     help: "Reloads of the configuration; a refused one keeps the running configuration.",
   },
-  proxy_build_info: { type: "gauge", labels: ["version", "node", "arch", "vendor"], help: "Always 1; the labels say what runs." },
+  proxy_build_info: { type: "gauge", labels: ["version", "node", "arch"], help: "Always 1; the labels say what runs." },
 
   process_start_time_seconds: { type: "gauge", labels: [], help: "Unix time at which the process started." },
   process_clock_time_seconds: { type: "gauge", labels: [], help: "Unix time of this scrape." },
