@@ -1,0 +1,73 @@
+// Configurations for the proxies of the tests, as the YAML (here: JSON, which is YAML) that a user would write.
+
+import type { LimitName } from "../../src/config/limits.ts";
+
+export interface TestService {
+  /** Each `127.0.0.1:PORT`. */
+  readonly endpoints: readonly string[];
+  readonly dns?: readonly string[];
+  readonly loadBalancer?: "ewma" | "p2c" | "round-robin";
+  /** Of the port 80, which is what a name without a port means. Absent: any port, detect. */
+  readonly protocol?: "detect" | "http1" | "opaque";
+}
+
+export interface ProxyOptions {
+  /** By name; `web` is the default service if there is one. */
+  readonly services: Readonly<Record<string, TestService>>;
+  readonly default?: string | null;
+  readonly workers?: number;
+  readonly limits?: Partial<Record<LimitName, number>>;
+  /** Further listeners for one service each; `ProxyProcess.ports` tells where they are. */
+  readonly listeners?: Readonly<Record<string, { readonly service: string; readonly protocol?: string }>>;
+  readonly protocol?: "detect" | "http1" | "opaque";
+  readonly unknown?: "refuse" | "forward";
+  readonly allowConnect?: boolean;
+  readonly allowOverride?: boolean;
+  readonly forwarded?: boolean;
+}
+
+export interface ProxyPorts {
+  readonly outbound: number;
+  readonly admin: number;
+  readonly listeners: Readonly<Record<string, number>>;
+}
+
+export function proxyConfig(options: ProxyOptions, ports: ProxyPorts): string {
+  const byDefault = options.default === undefined && "web" in options.services ? "web" : options.default;
+  const proxy = {
+    apiVersion: "weft.dev/v1alpha1",
+    kind: "Proxy",
+    metadata: { name: "test-proxy" },
+    spec: {
+      workers: options.workers ?? 1,
+      outbound: {
+        listen: `127.0.0.1:${ports.outbound}`,
+        ...(options.protocol && { protocol: options.protocol }),
+        ...(byDefault && { default: byDefault }),
+        ...(options.unknown && { unknown: options.unknown }),
+        ...(options.allowOverride && { allowOverride: true }),
+        ports: Object.entries(options.listeners ?? {}).map(([name, listener]) => ({
+          listen: `127.0.0.1:${ports.listeners[name]}`,
+          service: listener.service,
+          ...(listener.protocol && { protocol: listener.protocol }),
+        })),
+      },
+      admin: { listen: `127.0.0.1:${ports.admin}` },
+      ...(options.allowConnect && { allowConnect: true }),
+      ...(options.forwarded && { forwarded: true }),
+      logLevel: "info",
+      limits: options.limits ?? {},
+    },
+  };
+  const services = Object.entries(options.services).map(([name, service]) => ({
+    apiVersion: "weft.dev/v1alpha1",
+    kind: "Service",
+    metadata: { name },
+    spec: {
+      ...(service.protocol && { ports: [{ port: 80, protocol: service.protocol }] }),
+      ...(service.loadBalancer && { loadBalancer: service.loadBalancer }),
+      endpoints: [...service.endpoints.map((address) => ({ address })), ...(service.dns ?? []).map((dns) => ({ dns }))],
+    },
+  }));
+  return [proxy, ...services].map((document) => `${JSON.stringify(document, null, 1)}\n`).join("---\n");
+}

@@ -1,0 +1,183 @@
+// The built proxy as a process of its own, as a user runs it: configuration in a file, readiness and metrics from the admin port,
+// SIGTERM at the end. `stop` proves that it ended by itself, cleanly, and that it leaked nothing on the way.
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { get as httpGet } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Metrics } from "./metrics.ts";
+import { freePorts } from "./ports.ts";
+import { type ProxyOptions, type ProxyPorts, proxyConfig } from "./proxy-config.ts";
+import { waitUntil } from "./wait.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const MAIN = join(ROOT, "dist/cli/main.js");
+
+/** A port may be taken between our look and the proxy's bind. */
+const START_ATTEMPTS = 3;
+
+export interface AdminAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+export class ProxyProcess {
+  readonly #child: ChildProcess;
+  readonly #folder: string;
+  readonly #all: ProxyPorts;
+  #options: ProxyOptions;
+  #log = "";
+
+  private constructor(options: ProxyOptions, ports: ProxyPorts) {
+    this.#options = options;
+    this.#all = ports;
+    this.#folder = mkdtempSync(join(tmpdir(), "weft-test-"));
+    this.#write(options);
+    this.#child = spawn(process.execPath, [MAIN, "proxy", "--config", join(this.#folder, "proxy.yaml")], {
+      cwd: this.#folder,
+      env: { ...process.env, WEFT_TEST_HOOKS: "1", NODE_OPTIONS: "" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
+      stream.on("data", (chunk: Buffer) => {
+        this.#log += chunk.toString("utf8");
+      });
+    }
+  }
+
+  /** Starts a proxy and waits until it is ready. */
+  static async start(options: ProxyOptions): Promise<ProxyProcess> {
+    for (let attempt = 1; ; attempt++) {
+      const names = Object.keys(options.listeners ?? {});
+      const [outbound, admin, ...rest] = await freePorts(2 + names.length);
+      const listeners = Object.fromEntries(names.map((name, i) => [name, rest[i]!]));
+      const proxy = new ProxyProcess(options, { outbound: outbound!, admin: admin!, listeners });
+      try {
+        await waitUntil("the proxy to be ready", async () => {
+          if (proxy.hasExited) throw new Error(`the proxy ended with ${proxy.#child.exitCode ?? proxy.#child.signalCode}`);
+          return (await proxy.admin("/ready").catch(() => null))?.status === 200;
+        });
+        return proxy;
+      } catch (error) {
+        const isPortTaken = proxy.#log.includes("EADDRINUSE");
+        proxy.kill();
+        if (!isPortTaken || attempt === START_ATTEMPTS) throw new Error(`${(error as Error).message}\n${proxy.#log}`);
+      }
+    }
+  }
+
+  /** The outbound listener's port. */
+  get port(): number {
+    return this.#all.outbound;
+  }
+
+  get adminPort(): number {
+    return this.#all.admin;
+  }
+
+  /** Port of a further listener. */
+  listener(name: string): number {
+    return this.#all.listeners[name]!;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** What it has logged so far. */
+  get log(): string {
+    return this.#log;
+  }
+
+  get hasExited(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** Writes another configuration; the watcher finds it. Listeners stay where they are. */
+  configure(options: ProxyOptions): void {
+    this.#options = options;
+    this.#write(options);
+  }
+
+  /** Writes another configuration and waits until it is the running one. */
+  async reconfigure(options: ProxyOptions): Promise<void> {
+    const before = (await this.metrics()).sum("proxy_config_reloads_total");
+    this.configure(options);
+    await waitUntil("the reload", async () => (await this.metrics()).sum("proxy_config_reloads_total") > before);
+  }
+
+  get options(): ProxyOptions {
+    return this.#options;
+  }
+
+  admin(path: string, method = "GET"): Promise<AdminAnswer> {
+    return new Promise((resolve, reject) => {
+      const request = httpGet({ host: "127.0.0.1", port: this.adminPort, path, method, agent: false }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("end", () => resolve({ status: response.statusCode!, body: Buffer.concat(chunks).toString("utf8") }));
+        response.on("error", reject);
+      });
+      request.on("error", reject);
+    });
+  }
+
+  async metrics(): Promise<Metrics> {
+    const answer = await this.admin("/metrics");
+    assert.equal(answer.status, 200);
+    return new Metrics(answer.body);
+  }
+
+  async stats(): Promise<Record<string, unknown>> {
+    return JSON.parse((await this.admin("/stats.json")).body) as Record<string, unknown>;
+  }
+
+  /** Descriptors that the process has open (Linux). */
+  openDescriptors(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  /** Waits until no client connection is open: what a test left behind must go by itself. */
+  async idle(): Promise<Metrics> {
+    return waitUntil("all client connections to close", async () => {
+      const metrics = await this.metrics();
+      return metrics.sum("tcp_open_connections", { peer: "src" }) === 0 && metrics;
+    });
+  }
+
+  /** Ends the proxy and checks its accounts: nothing open, nothing caught by a guard, exit code 0. */
+  async stop(): Promise<void> {
+    try {
+      const metrics = await this.idle();
+      assert.equal(metrics.sum("proxy_callback_errors_total"), 0, "exceptions in callbacks");
+      assert.equal(metrics.sum("tcp_open_total", { peer: "src" }), metrics.sum("tcp_close_total", { peer: "src" }), "opened = closed");
+      this.signal("SIGTERM");
+      await waitUntil("the proxy to end", () => this.hasExited);
+      assert.equal(this.#child.exitCode, 0, "exit code");
+    } catch (error) {
+      (error as Error).message += `\n--- log of the proxy ---\n${this.#log.slice(-4000)}`;
+      throw error;
+    } finally {
+      this.kill();
+    }
+  }
+
+  /** The last resort, when a test has failed. */
+  kill(): void {
+    if (!this.hasExited) this.#child.kill("SIGKILL");
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #write(options: ProxyOptions): void {
+    const path = join(this.#folder, "proxy.yaml");
+    writeFileSync(`${path}.new`, proxyConfig(options, this.#all));
+    renameSync(`${path}.new`, path);
+  }
+}

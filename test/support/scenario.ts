@@ -1,0 +1,45 @@
+// The frame of a scenario: origins and a proxy that live as long as its tests and prove on leaving that nothing is left.
+
+import { after, before } from "node:test";
+import type { Origin } from "./origin.ts";
+import type { ProxyOptions } from "./proxy-config.ts";
+import { ProxyProcess } from "./proxy-process.ts";
+
+export interface Scenario<O> {
+  /** Set before the first test. */
+  readonly origins: O;
+  readonly proxy: ProxyProcess;
+  /** The proxy's outbound port. */
+  readonly port: number;
+}
+
+/** Call at the top of a `describe`: starts the origins, then the proxy configured for them; stops both at its end. */
+export function scenario<O extends Record<string, Origin>>(
+  startOrigins: () => Promise<O>,
+  configure: (origins: O) => ProxyOptions,
+): Scenario<O> {
+  let origins: O | undefined;
+  let proxy: ProxyProcess | undefined;
+  before(async () => {
+    origins = await startOrigins();
+    proxy = await ProxyProcess.start(configure(origins));
+  });
+  after(async () => {
+    try {
+      await proxy?.stop();
+    } finally {
+      await Promise.all(Object.values(origins ?? {}).map((origin) => origin.stop()));
+    }
+  });
+  return {
+    get origins() {
+      return origins!;
+    },
+    get proxy() {
+      return proxy!;
+    },
+    get port() {
+      return proxy!.port;
+    },
+  };
+}
