@@ -54,7 +54,11 @@ const COMMA_SPACE = asciiBytes(", ");
 const FORWARDED_FOR = asciiBytes("X-Forwarded-For: ");
 const VIA_1_0 = asciiBytes("Via: 1.0 ");
 const VIA_1_1 = asciiBytes("Via: 1.1 ");
-const CONNECTION_LINES: readonly Uint8Array[] = [asciiBytes(""), asciiBytes("Connection: close\r\n"), asciiBytes("Connection: keep-alive\r\n")];
+const CONNECTION_LINES: readonly Uint8Array[] = [
+  asciiBytes(""),
+  asciiBytes("Connection: close\r\n"),
+  asciiBytes("Connection: keep-alive\r\n"),
+];
 const CONNECTION_UPGRADE = asciiBytes("Connection: Upgrade\r\n");
 const CONNECTION_TE = asciiBytes("Connection: TE\r\n");
 const CONNECTION_UPGRADE_TE = asciiBytes("Connection: Upgrade, TE\r\n");
