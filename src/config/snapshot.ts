@@ -59,6 +59,8 @@ export interface ProxySnapshot {
   readonly listeners: readonly ListenerSnapshot[];
   readonly outbound: OutboundRules;
   readonly admin: HostPort | null;
+  /** `POST /shutdown` of a loopback client drains the proxy; otherwise it is 404, as Linkerd's is by default. */
+  readonly shutdownEndpoint: boolean;
   /** Add X-Forwarded-For and Via. */
   readonly forwarded: boolean;
   /** CONNECT is accepted for configured services. */

@@ -1,0 +1,126 @@
+// The listeners of a Proxy document, and the services that its inbound targets stand for.
+
+import { formatHostPort } from "./address.ts";
+import type { CompiledService } from "./compile-service.ts";
+import { defaultAddress, INBOUND_LISTEN, NAMESPACE, OUTBOUND_LISTEN } from "./defaults.ts";
+import { formatPath } from "./problem.ts";
+import type { Path } from "./problem.ts";
+import type { ProxyContext } from "./proxy-context.ts";
+import { findService } from "./service-references.ts";
+import type { FoundService } from "./service-references.ts";
+import { serviceKey } from "./service-catalog.ts";
+import { show } from "./shape-problems.ts";
+import { makeTargetService } from "./target-service.ts";
+import type { HostPort, ListenerSnapshot, OutboundRules, Protocol } from "./snapshot.ts";
+
+export interface CompiledListener {
+  readonly listener: ListenerSnapshot;
+  /** Where its address was written. */
+  readonly path: Path;
+}
+
+export interface CompiledOutbound {
+  readonly listeners: readonly CompiledListener[];
+  readonly rules: OutboundRules;
+}
+
+export interface CompiledInbound {
+  readonly listeners: readonly CompiledListener[];
+  readonly services: readonly CompiledService[];
+}
+
+/** The listener for requests by name, and those for one service each. */
+export function compileOutbound(context: ProxyContext): CompiledOutbound {
+  const { document, shape, problems } = context;
+  const outbound = shape.spec?.outbound ?? {};
+  const listeners: CompiledListener[] = [];
+  const path = ["spec", "outbound", "listen"];
+  const listen = outbound.listen ?? defaultAddress(OUTBOUND_LISTEN);
+  const protocol = outbound.protocol ?? "detect";
+  if (listen !== "off") listeners.push({ path, listener: { id: "outbound", direction: "outbound", listen, protocol, service: null } });
+  if (protocol === "opaque" && outbound.default === undefined) {
+    const message = "spec.outbound.protocol is opaque, and opaque connections name no service";
+    problems.push(
+      document.problemAt(
+        ["spec", "outbound", "protocol"],
+        "value",
+        "error",
+        message,
+        "set spec.outbound.default, or use spec.outbound.ports",
+      ),
+    );
+  }
+  for (const index of (outbound.ports ?? []).keys()) {
+    const listener = compileOutboundPort(context, index);
+    if (listener !== null) listeners.push(listener);
+  }
+  const rules: OutboundRules = {
+    default: compileDefault(context),
+    unknown: outbound.unknown ?? "refuse",
+    allowOverride: outbound.allowOverride ?? false,
+  };
+  return { listeners, rules };
+}
+
+/** The listeners in front of the local service. */
+export function compileInbound(context: ProxyContext): CompiledInbound {
+  const inbound = context.shape.spec?.inbound;
+  if (inbound === undefined) return { listeners: [], services: [] };
+  const path = ["spec", "inbound", "listen"];
+  const listen = inbound.listen ?? defaultAddress(INBOUND_LISTEN);
+  const listeners: CompiledListener[] = [];
+  const services: CompiledService[] = [];
+  const add = (id: string, at: HostPort, listenPath: Path, target: HostPort, targetPath: Path, protocol: Protocol): void => {
+    const key = `inbound/${at.port}`;
+    const snapshot = makeTargetService({ key, name: key, namespace: context.shape.metadata.namespace ?? NAMESPACE }, [target]);
+    listeners.push({ path: listenPath, listener: { id, direction: "inbound", listen: at, protocol, service: key } });
+    services.push({ document: context.document, places: [{ path: targetPath, endpoint: target }], snapshot });
+  };
+  add("inbound", listen, path, inbound.target, ["spec", "inbound", "target"], inbound.protocol ?? "detect");
+  for (const [index, { port, target, protocol = "detect" }] of (inbound.ports ?? []).entries()) {
+    const portPath = ["spec", "inbound", "ports", index];
+    add(`inbound/${port}`, { host: listen.host, port }, [...portPath, "port"], target, [...portPath, "target"], protocol);
+  }
+  return { listeners, services };
+}
+
+function compileDefault(context: ProxyContext): string | null {
+  const reference = context.shape.spec?.outbound?.default;
+  if (reference === undefined) return null;
+  const path = ["spec", "outbound", "default"];
+  const found = findService(context, path, reference, context.shape.metadata.namespace ?? NAMESPACE);
+  if (found !== null && found.port !== null) {
+    const message = `${formatPath(path)} is ${show(reference)}: a default has no port`;
+    context.problems.push(context.document.problemAt(path, "value", "error", message, `did you mean ${reference.replace(/:.*/, "")}?`));
+  }
+  return found === null ? null : serviceKey(found.entry.namespace, found.entry.name);
+}
+
+function compileOutboundPort(context: ProxyContext, index: number): CompiledListener | null {
+  const port = context.shape.spec?.outbound?.ports?.[index];
+  if (port === undefined) return null;
+  const base = ["spec", "outbound", "ports", index];
+  const { listen } = port;
+  const found = findService(context, [...base, "service"], port.service, context.shape.metadata.namespace ?? NAMESPACE);
+  if (found === null) return null;
+  const protocol = port.protocol ?? protocolOf(context, [...base, "service"], found, listen.port);
+  const service = serviceKey(found.entry.namespace, found.entry.name);
+  return {
+    path: [...base, "listen"],
+    listener: { id: `outbound/${formatHostPort(listen)}`, direction: "outbound", listen, protocol, service },
+  };
+}
+
+/** The protocol of the port that the reference names, else of the port with the listener's number, else of the only port. */
+function protocolOf(context: ProxyContext, path: Path, { entry, port }: FoundService, listenPort: number): Protocol {
+  const ports = entry.service?.ports ?? [];
+  if (ports.length === 0) return "detect";
+  const wanted = port ?? (ports.length === 1 ? (ports[0]?.port ?? listenPort) : listenPort);
+  const match = ports.find((candidate) => candidate.port === wanted);
+  if (match !== undefined) return match.protocol;
+  const names = ports.map((candidate) => `${entry.name}:${candidate.port}`).join(" or ");
+  const message =
+    port === null ? `${formatPath(path)}: which port of ${entry.name}?` : `${formatPath(path)}: Service ${entry.name} has no port ${port}`;
+  context.problems.push(context.document.problemAt(path, "value", "error", message, `did you mean ${names}?`));
+  return "detect";
+}

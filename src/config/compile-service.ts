@@ -1,0 +1,69 @@
+// A Service document of the right shape to its snapshot.
+
+import { formatHostPort } from "./address.ts";
+import { LOAD_BALANCER, NAMESPACE } from "./defaults.ts";
+import { formatPath } from "./problem.ts";
+import type { Path, Problem } from "./problem.ts";
+import type { ServiceDocument } from "./schema.ts";
+import { serviceKey } from "./service-catalog.ts";
+import type { HostPort, ServicePort, ServiceSnapshot } from "./snapshot.ts";
+import type { SourceDocument } from "./yaml-documents.ts";
+
+/** A service with where its endpoints were written, for the checks against a proxy's listeners. */
+export interface CompiledService {
+  readonly document: SourceDocument;
+  readonly snapshot: ServiceSnapshot;
+  readonly places: readonly { readonly path: Path; readonly endpoint: HostPort }[];
+}
+
+/** Compiles a service; mistakes go to `problems`, and what they concern is left out. */
+export function compileService(document: SourceDocument, shape: ServiceDocument, problems: Problem[]): CompiledService {
+  const { name, namespace = NAMESPACE } = shape.metadata;
+  const spec = shape.spec ?? {};
+  const addresses: HostPort[] = [];
+  const dns: HostPort[] = [];
+  const places: { path: Path; endpoint: HostPort }[] = [];
+  const seen = new Map<string, number>();
+  for (const [index, entry] of (spec.endpoints ?? []).entries()) {
+    const path = ["spec", "endpoints", index];
+    const endpoint = entry.dns ?? entry.address;
+    if (endpoint === undefined || (entry.dns !== undefined && entry.address !== undefined)) {
+      const message = `${formatPath(path)} has ${endpoint === undefined ? "neither address nor dns" : "both address and dns"}`;
+      problems.push(document.problemAt(path, "value", "error", message, "one of them, please"));
+      continue;
+    }
+    const key = formatHostPort(endpoint);
+    const valuePath = [...path, entry.dns === undefined ? "address" : "dns"];
+    const first = seen.get(key);
+    if (first !== undefined) {
+      problems.push(
+        document.problemAt(valuePath, "value", "warning", `${formatPath(path)} is the same as endpoint [${first}]`, "it counts once"),
+      );
+      continue;
+    }
+    seen.set(key, index);
+    (entry.dns === undefined ? addresses : dns).push(endpoint);
+    places.push({ path: valuePath, endpoint });
+  }
+  if ((spec.endpoints ?? []).length === 0) {
+    const message = `Service ${name} has no endpoints`;
+    problems.push(document.problemAt(["spec", "endpoints"], "key", "warning", message, "its requests will fail until it has one"));
+  }
+  const ports = compilePorts(document, spec.ports ?? [], problems);
+  const loadBalancer = spec.loadBalancer ?? LOAD_BALANCER;
+  return { document, places, snapshot: { key: serviceKey(namespace, name), name, namespace, ports, loadBalancer, addresses, dns } };
+}
+
+type PortShape = NonNullable<NonNullable<ServiceDocument["spec"]>["ports"]>[number];
+
+function compilePorts(document: SourceDocument, shapes: readonly PortShape[], problems: Problem[]): ServicePort[] {
+  const ports = new Map<number, ServicePort>();
+  for (const [index, { port, protocol = "detect" }] of shapes.entries()) {
+    if (ports.has(port)) {
+      const path = ["spec", "ports", index, "port"];
+      problems.push(document.problemAt(path, "value", "error", `${formatPath(path)} is ${port} for the second time`, "remove one of them"));
+    }
+    ports.set(port, { port, protocol });
+  }
+  return [...ports.values()];
+}

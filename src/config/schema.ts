@@ -1,0 +1,279 @@
+// The shape of configuration documents: every key, what it takes, what it means. The only file that knows zod.
+//
+// Shapes only: whether names exist, addresses collide or loop is checked when the documents are compiled. Unknown keys are
+// errors everywhere. The texts in `info` serve error messages and the table in docs/configuration.md alike.
+
+import { z } from "zod";
+import { isServiceName } from "../core/route/service-names.ts";
+import { parseHostPort } from "./address.ts";
+import type { AddressMistake, AddressUse } from "./address.ts";
+import { ADMIN_LISTEN, INBOUND_LISTEN, LOAD_BALANCER, LOG_LEVEL, NAMESPACE, OUTBOUND_LISTEN } from "./defaults.ts";
+import { LIMITS } from "./limits.ts";
+import type { Path } from "./problem.ts";
+import type { HostPort } from "./snapshot.ts";
+
+export const API_VERSION = "weft.dev/v1alpha1";
+export const KINDS = ["Proxy", "Service"] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** Workers at most: beyond the cores of any machine, threads only cost memory. */
+export const WORKERS_MAX = 256;
+
+/** What a key takes; decides how a wrong value is read when guessing what was meant. */
+export type ValueType = "name" | "reference" | "address" | "whole number" | "boolean" | "enum" | "constant" | "map" | "list";
+
+export interface KeyInfo {
+  readonly type: ValueType;
+  /** Continues "expected ...". */
+  readonly expects: string;
+  readonly about: string;
+  /** As written in YAML; `null` without one. */
+  readonly byDefault: string | null;
+}
+
+const info = z.registry<KeyInfo>();
+
+function key<S extends z.ZodType>(schema: S, type: ValueType, expects: string, about: string, byDefault: string | null = null): S {
+  info.add(schema, { type, expects, about, byDefault });
+  return schema;
+}
+
+function oneOf<const T extends readonly [string, ...string[]]>(values: T, about: string, byDefault: string | null) {
+  return key(z.enum(values), "enum", `one of ${values.join(", ")}`, about, byDefault);
+}
+
+const PROTOCOLS = ["detect", "http1", "http2", "grpc", "opaque"] as const;
+const NAME_RULE = "a name of lower-case letters, digits, - and _ that begins with a letter";
+
+const name = (about: string, byDefault: string | null = null) => key(z.string().refine(isServiceName), "name", NAME_RULE, about, byDefault);
+const port = (about: string) => key(z.int().min(1).max(65535), "whole number", "a port number from 1 to 65535", about);
+const yes = (about: string) => key(z.boolean(), "boolean", "true or false", about, "false");
+const reference = (expects: string, about: string) => key(z.string(), "reference", expects, about);
+const protocol = (about: string, byDefault: string) => oneOf(PROTOCOLS, about, byDefault).optional();
+const map = <S extends z.core.$ZodLooseShape>(shape: S, about: string) => key(z.strictObject(shape), "map", "a map of keys", about);
+const list = <S extends z.ZodType>(element: S, about: string) => key(z.array(element), "list", "a list", about, "[]").optional();
+
+/** Text on its way to an address; what is wrong with it travels in the issue's `params`. */
+function readAddress(text: string, use: AddressUse, context: z.core.$RefinementCtx): HostPort {
+  const result = parseHostPort(text, use);
+  if ("ok" in result) return result.ok;
+  context.addIssue({ code: "custom", params: { mistake: result.mistake } });
+  return z.NEVER;
+}
+
+const EXAMPLES: Readonly<Record<AddressUse, string>> = {
+  listen: 'an IP address and a port such as "127.0.0.1:4140"',
+  address: 'an IP address and a port such as "10.0.0.1:8080"',
+  name: "a name and a port such as web:8080",
+  target: 'HOST:PORT such as "127.0.0.1:8080"',
+};
+
+function address(use: AddressUse, about: string, byDefault: string | null = null) {
+  const schema = z.string().transform((text, context) => readAddress(text, use, context));
+  return key(schema, "address", EXAMPLES[use], about, byDefault);
+}
+
+function addressOrOff(about: string, byDefault: string) {
+  const schema = z.string().transform((text, context) => (text === "off" ? ("off" as const) : readAddress(text, "listen", context)));
+  return key(schema, "address", `${EXAMPLES.listen}, or off`, about, byDefault).optional();
+}
+
+const limits = map(
+  Object.fromEntries(
+    Object.entries(LIMITS).map(([limit, row]) => [
+      limit,
+      key(
+        z.int().min(row.min).max(row.max),
+        "whole number",
+        `a whole number from ${row.min} to ${row.max} (${row.unit})`,
+        row.reason,
+        String(row.default),
+      ).optional(),
+    ]),
+  ),
+  "Limits of the data plane, whole numbers in the unit that the name ends in; docs/limits.md has them all.",
+);
+
+const outboundPort = map(
+  {
+    listen: address("listen", "Where this listener accepts connections."),
+    service: reference("a service's name such as db, db.shop or db:5432", "The service that every connection goes to."),
+    protocol: protocol("Overrides the protocol of the service's port.", "the service's port's"),
+  },
+  "A listener for one service.",
+);
+
+const inboundPort = map(
+  {
+    port: port("Port beside that of `inbound.listen`, on the same address."),
+    target: address("target", "The local service behind it."),
+    protocol: protocol("What clients speak there.", "detect"),
+  },
+  "A further inbound port.",
+);
+
+const proxySpec = map(
+  {
+    workers: key(
+      z.union([z.literal("auto"), z.int().min(0).max(WORKERS_MAX)]),
+      "whole number",
+      `a whole number from 0 to ${WORKERS_MAX}, or auto`,
+      "Worker threads. `auto`: 1 beside a service (with `inbound`), else one per core. 0: the main thread forwards.",
+      "auto",
+    ).optional(),
+    outbound: map(
+      {
+        listen: addressOrOff("Where clients send requests, which name their service. Port 0: any free one.", OUTBOUND_LISTEN),
+        protocol: protocol("What clients speak there.", "detect"),
+        default: reference("a service's name such as web or web.shop", "The service for requests that name none.").optional(),
+        unknown: oneOf(["refuse", "forward"], "What happens to a name that no service has: 404, or on to that host.", "refuse").optional(),
+        allowOverride: yes("`l5d-dst-override` from a client counts.").optional(),
+        ports: list(outboundPort, "Listeners for one service each."),
+      },
+      "Traffic from this host or service.",
+    ).optional(),
+    inbound: map(
+      {
+        listen: address("listen", "Where others reach the service.", INBOUND_LISTEN).optional(),
+        target: address("target", "The service beside the proxy."),
+        protocol: protocol("What clients speak there.", "detect"),
+        ports: list(inboundPort, "Further ports of the service."),
+      },
+      "Traffic to the service beside the proxy. Absent: nothing listens for it.",
+    ).optional(),
+    admin: map(
+      {
+        listen: addressOrOff("Metrics, readiness and the like.", ADMIN_LISTEN),
+        shutdownEndpoint: yes("`POST /shutdown` of a loopback client drains the proxy.").optional(),
+      },
+      "The admin server.",
+    ).optional(),
+    forwarded: yes("Add X-Forwarded-For and Via to requests.").optional(),
+    allowConnect: yes("Accept CONNECT for configured services.").optional(),
+    accessLog: oneOf(["off", "apache", "json"], "One line per request on standard output.", "off").optional(),
+    logLevel: oneOf(
+      ["trace", "debug", "info", "warn", "error", "fatal", "silent"],
+      "The least severe that is logged.",
+      LOG_LEVEL,
+    ).optional(),
+    limits: limits.optional(),
+  },
+  "What the proxy does.",
+);
+
+const servicePort = map(
+  { port: port("The port that clients name."), protocol: protocol("What is spoken there.", "detect") },
+  "A port of the service.",
+);
+
+const endpoint = map(
+  {
+    address: address("address", "One endpoint.").optional(),
+    dns: address("name", "Every address of this name is an endpoint.").optional(),
+  },
+  "`address` or `dns`, one of them.",
+);
+
+const serviceSpec = map(
+  {
+    ports: list(servicePort, "Without any, every port may be named, and the protocol is detected."),
+    loadBalancer: oneOf(["ewma", "p2c", "round-robin"], "How endpoints are picked.", LOAD_BALANCER).optional(),
+    endpoints: list(endpoint, "Where the service runs."),
+  },
+  "What the service is.",
+);
+
+function metadata(about: string) {
+  return map({ name: name(about), namespace: name("Names without a namespace mean this one.", NAMESPACE).optional() }, "Who this is.");
+}
+
+const head = <K extends Kind>(kind: K) => ({
+  apiVersion: key(z.literal(API_VERSION), "constant", API_VERSION, "The version of this language."),
+  kind: key(z.literal(kind), "constant", kind, "What the document describes."),
+});
+
+const SCHEMAS = {
+  Proxy: map({ ...head("Proxy"), metadata: metadata("The proxy's name; `--name` selects it."), spec: proxySpec.optional() }, "A proxy."),
+  Service: map({ ...head("Service"), metadata: metadata("The first part of its host names."), spec: serviceSpec.optional() }, "A service."),
+};
+
+export type ProxyDocument = z.infer<(typeof SCHEMAS)["Proxy"]>;
+export type ServiceDocument = z.infer<(typeof SCHEMAS)["Service"]>;
+
+/** A key that is missing or has a wrong value. */
+export interface ValueIssue {
+  readonly what: "missing" | "wrong";
+  readonly path: Path;
+  readonly type: ValueType;
+  readonly expects: string;
+  /** Of an enum. */
+  readonly values: readonly string[];
+}
+
+/** What zod found, without zod's words. */
+export type SchemaIssue =
+  | { readonly what: "unknown-key"; readonly path: Path; readonly key: string; readonly keys: readonly string[] }
+  | { readonly what: "bad-address"; readonly path: Path; readonly mistake: AddressMistake }
+  | ValueIssue;
+
+/** Checks the shape of a document of a known kind. */
+export function checkShape(kind: "Proxy", value: unknown): { ok: ProxyDocument } | { issues: SchemaIssue[] };
+export function checkShape(kind: "Service", value: unknown): { ok: ServiceDocument } | { issues: SchemaIssue[] };
+export function checkShape(kind: Kind, value: unknown): { ok: ProxyDocument | ServiceDocument } | { issues: SchemaIssue[] } {
+  const result = SCHEMAS[kind].safeParse(value, { reportInput: true });
+  return result.success ? { ok: result.data } : { issues: result.error.issues.flatMap((issue) => toSchemaIssues(kind, issue)) };
+}
+
+function toSchemaIssues(kind: Kind, issue: z.core.$ZodIssue): SchemaIssue[] {
+  const path = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
+  const schema = schemaAt(SCHEMAS[kind], path);
+  if (issue.code === "unrecognized_keys") {
+    const keys = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+    return issue.keys.map((unknownKey) => ({ what: "unknown-key", path, key: unknownKey, keys }));
+  }
+  if (issue.code === "custom" && issue.params !== undefined) {
+    return [{ what: "bad-address", path, mistake: issue.params["mistake"] as AddressMistake }];
+  }
+  const values = schema instanceof z.ZodEnum ? schema.options.map(String) : [];
+  const { type, expects } = info.get(schema) ?? { type: "map", expects: "something else" };
+  return [{ what: issue.input === undefined ? "missing" : "wrong", path, type, expects, values }];
+}
+
+function schemaAt(root: z.ZodType, path: Path): z.ZodType {
+  let schema = unwrap(root);
+  for (const step of path) {
+    if (schema instanceof z.ZodObject && typeof step === "string" && step in schema.shape) schema = unwrap(schema.shape[step]);
+    else if (schema instanceof z.ZodArray) schema = unwrap(schema.element as z.ZodType);
+    else break;
+  }
+  return schema;
+}
+
+function unwrap(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodOptional ? unwrap(schema.unwrap() as z.ZodType) : schema;
+}
+
+export interface KeyRow extends KeyInfo {
+  /** `spec.outbound.ports[].listen` */
+  readonly key: string;
+}
+
+/** Every key of a kind in the order of the schema, for the documentation and for "belongs in" hints. */
+export function listKeys(kind: Kind): KeyRow[] {
+  const rows: KeyRow[] = [];
+  const visit = (schema: z.ZodType, at: string): void => {
+    const row = info.get(schema);
+    if (at !== "" && row !== undefined) rows.push({ key: at, ...row });
+    if (schema instanceof z.ZodArray) {
+      const element = unwrap(schema.element as z.ZodType);
+      if (element instanceof z.ZodObject) visitShape(element, `${at}[].`);
+    } else if (schema instanceof z.ZodObject) {
+      visitShape(schema, at === "" ? "" : `${at}.`);
+    }
+  };
+  const visitShape = (schema: z.ZodObject, prefix: string): void => {
+    for (const [name_, part] of Object.entries(schema.shape)) visit(unwrap(part as z.ZodType), `${prefix}${name_}`);
+  };
+  visit(SCHEMAS[kind], "");
+  return rows;
+}
