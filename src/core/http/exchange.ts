@@ -49,12 +49,24 @@ export type ResetReason = (typeof ResetReason)[keyof typeof ResetReason];
 export interface BodySink {
   /** Takes bytes [start, end) of `buffer`. They are accepted always; `isCongested` says whether to send more. */
   sendBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void;
+  /** Wire form only: the size line of the chunk whose data follows has to be written anew. */
+  sendChunkSize(size: number): void;
   /** The message is complete. */
   sendEnd(trailers: Trailers | null): void;
   /** Writes out what this turn gathered. A source calls it once at the end of each of its read events. */
   flush(): void;
   /** True while the side wants no more bytes; it calls its peer's `resume...` when that changes. */
   readonly isCongested: boolean;
+}
+
+/** What a request gets on its way to an endpoint, beyond what its codec does by itself. */
+export interface RequestEdits {
+  /** Host for a request that has none (HTTP/1.0). */
+  readonly hostFallback: Buffer;
+  /** Added to X-Forwarded-For, null: leave it alone. */
+  readonly forwardedFor: Buffer | null;
+  /** Added to Via, null: leave it alone. */
+  readonly via: Buffer | null;
 }
 
 /** The side that talks to the client: gets the response. */
@@ -65,6 +77,8 @@ export interface DownstreamStream extends BodySink {
   sendResponseHead(head: MessageHead, framing: Framing): boolean;
   /** 101 was sent: bytes both ways from here on, through `sendBody`, until `sendEnd`. */
   becomeTunnel(): void;
+  /** Both directions of the tunnel have ended. */
+  endTunnel(): void;
   /** An answer of Weft's own; only while nothing of a final response was sent. */
   sendError(code: number, detail: string): void;
   /** The response cannot be completed: the client must be able to see that. */
@@ -76,11 +90,52 @@ export interface DownstreamStream extends BodySink {
 /** The side that talks to the service: gets the request. */
 export interface UpstreamStream extends BodySink {
   /** The request's head. Returns true when the side takes chunked bodies in wire form. */
-  sendRequestHead(head: MessageHead): boolean;
+  sendRequestHead(head: MessageHead, edits: RequestEdits): boolean;
+  /** Both directions of the tunnel have ended. */
+  endTunnel(): void;
   /** The exchange is over for this side before its end: cancel, never pool. */
   resetUpstream(reason: ResetReason): void;
   pauseResponseBody(): void;
   resumeResponseBody(): void;
   /** This connection had carried an exchange before: decides whether a failure may be tried again. */
   readonly isReused: boolean;
+}
+
+/** The exchange as its downstream codec sees it: the request goes in here. */
+export interface ExchangeRequestSide {
+  requestBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void;
+  requestChunkSize(size: number): void;
+  requestEnd(trailers: Trailers | null): void;
+  /** Once at the end of each of the client's read events. */
+  flushRequest(): void;
+  /** The client is gone, its body is malformed, or too slow: cancel the upstream side. */
+  onDownstreamReset(reason: ResetReason): void;
+  /** The client took bytes: the response may go on. */
+  onDownstreamWritable(): void;
+  /** The request's body can be taken now; before an upstream is there it cannot. */
+  readonly canTakeBody: boolean;
+  /** The upstream side takes chunked bodies in wire form. Valid once `canTakeBody`. */
+  readonly takesWireBody: boolean;
+}
+
+/** The exchange as its upstream codec sees it: the response goes in here. */
+export interface ExchangeResponseSide {
+  /** An interim response other than 101. */
+  onInformational(head: MessageHead): void;
+  /** 101: from here on bytes are a tunnel's. False: nobody asked for it. */
+  onSwitchingProtocols(head: MessageHead): boolean;
+  /** Final head. Returns true when the client's side takes chunked bodies in wire form. */
+  onResponseHead(head: MessageHead, framing: Framing): boolean;
+  responseBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void;
+  responseChunkSize(size: number): void;
+  responseEnd(trailers: Trailers | null): void;
+  /** Once at the end of each of the upstream's read events. */
+  flushResponse(): void;
+  /**
+   * The upstream side ended before its response did. `errorId` is a row of core/errors; `receivedBytes` says whether anything
+   * of a response had arrived, which rules a second try out.
+   */
+  onUpstreamReset(reason: ResetReason, errorId: number, receivedBytes: boolean): void;
+  /** The upstream took bytes: the request may go on. */
+  onUpstreamWritable(): void;
 }

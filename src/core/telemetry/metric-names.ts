@@ -78,6 +78,11 @@ export const METRICS = {
   proxy_loop_delay_us: { type: "summary", labels: [], help: "Microseconds by which a worker came late to its events." },
   proxy_body_bytes_total: { type: "counter", labels: [], help: "Body bytes forwarded." },
   proxy_body_bytes_copied_total: { type: "counter", labels: [], help: "Body bytes that were copied in user space on their way." },
+  proxy_reused_connection_retries_total: {
+    type: "counter",
+    labels: [],
+    help: "Requests sent again on a fresh connection because a pooled one was closed under them.",
+  },
   proxy_series_overflow_total: { type: "counter", labels: [], help: "Label sets over seriesMax that were counted under `other`." },
   proxy_callback_errors_total: {
     type: "counter",

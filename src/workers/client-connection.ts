@@ -1,0 +1,21 @@
+// What the forwarder keeps of each client connection, whatever it speaks. Types only.
+
+import type { ListenerState } from "./forwarder-context.ts";
+import type { Service } from "./service.ts";
+import type { Transport } from "./transport.ts";
+
+export interface ClientConnection {
+  /** Finish what is in flight, begin nothing. */
+  drain(): void;
+  /** End now. */
+  cut(): void;
+}
+
+export interface ClientOwner {
+  /** The connection is gone; once per connection. */
+  onConnectionClosed(connection: ClientConnection, errno: number): void;
+  /** The protocol is known: `next` takes the place of `previous`. */
+  replace(previous: ClientConnection, next: ClientConnection): void;
+  /** An accepted CONNECT. */
+  becomeRelay(previous: ClientConnection, transport: Transport, listener: ListenerState, service: Service, version: number): void;
+}

@@ -1,0 +1,248 @@
+// A client connection whose protocol is not known yet (issue: detection on the first bytes).
+//
+//   silent --(first bytes)--> reading --> HTTP/1 (for good) | opaque (TLS and HTTP/2 pass through as such)
+//     | detectTimeoutMs without a byte
+//     v
+//   server-first: the upstream is dialled; whoever speaks first decides. If it is the client, and with HTTP after all,
+//   the dialled connection joins the pool.
+
+import type { Buffer } from "node:buffer";
+import { ERRORS } from "../core/errors/error-codes.ts";
+import type { Lease } from "../core/http/exchange.ts";
+import { Detected, detectProtocol } from "../core/tcp/detect.ts";
+import type { ClientConnection, ClientOwner } from "./client-connection.ts";
+import { DownstreamH1 } from "./downstream-h1.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
+import { type DialledUpstream, Relay } from "./relay.ts";
+import type { Service } from "./service.ts";
+import { Stash } from "./stash.ts";
+import type { Transport, TransportOwner } from "./transport.ts";
+
+const RESULT_LABELS = ["read_timeout", "tls", "http/2", "http/1", "not_http"] as const;
+
+/** The connection dialled on suspicion, while nobody has spoken. */
+class SilentUpstream implements TransportOwner {
+  readonly #connection: DetectConnection;
+
+  constructor(connection: DetectConnection) {
+    this.#connection = connection;
+  }
+
+  onBytes(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    this.#connection.onServerSpoke(buffer, start, end, lease);
+  }
+
+  onEnd(): void {
+    this.#connection.onServerGone();
+  }
+
+  onWritable(): void {}
+
+  onDeadline(): void {
+    this.#connection.onServerGone();
+  }
+
+  onClosed(errno: number): void {
+    this.#connection.onServerClosed(errno);
+  }
+}
+
+export class DetectConnection implements TransportOwner, ClientConnection {
+  readonly #context: ForwarderContext;
+  readonly #listener: ListenerState;
+  readonly #owner: ClientOwner;
+  readonly #transport: Transport;
+  #stash: Stash | null = null;
+  #endpoint: Endpoint | null = null;
+  #upstream: Transport | null = null;
+  #isConnected = false;
+  #isDecided = false;
+  /** It waits in the queue of silent connections. */
+  isSilent = true;
+
+  constructor(context: ForwarderContext, listener: ListenerState, owner: ClientOwner, transport: Transport) {
+    this.#context = context;
+    this.#listener = listener;
+    this.#owner = owner;
+    this.#transport = transport;
+    transport.owner = this;
+    transport.deadlineAt = context.loop.now + context.shared.limits.idleTimeoutMs;
+  }
+
+  onBytes(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    this.isSilent = false;
+    const stash = this.#stash;
+    if (stash === null) {
+      this.#decide(buffer, start, end, lease);
+    } else {
+      stash.append(buffer, start, end);
+      this.#decide(stash.bytes, stash.start, stash.end, null);
+    }
+  }
+
+  #decide(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    const detected = detectProtocol(buffer, start, end);
+    if (detected === Detected.undecided) {
+      if (this.#stash === null) {
+        this.#stash = new Stash();
+        this.#stash.append(buffer, start, end);
+        this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.headerDeadlineMs;
+      }
+      return;
+    }
+    this.#isDecided = true;
+    const { direction } = this.#listener.snapshot;
+    this.#context.counters.detected(direction, RESULT_LABELS[detected] ?? "error");
+    if (detected === Detected.http1) {
+      this.#becomeHttp(buffer, start, end, lease);
+      return;
+    }
+    const service = this.#service();
+    if (service === null || service.isHttpOnly) {
+      const name = RESULT_LABELS[detected];
+      this.#refuse(service === null ? `${name}: no service for connections that name none` : `${name}: the ports of ${service.key} are declared HTTP`);
+      return;
+    }
+    this.#becomeRelay(service, buffer, start, end);
+  }
+
+  #service(): Service | null {
+    const fixed = this.#listener.fixedService;
+    return fixed === null ? this.#context.router.default() : this.#context.router.fixed(fixed);
+  }
+
+  #becomeHttp(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    const next = new DownstreamH1(this.#context, this.#listener, this.#owner, this.#transport);
+    this.#owner.replace(this, next);
+    const dialled = this.#takeDialled();
+    if (dialled !== null) dialled.endpoint.adopt(dialled.transport);
+    next.onBytes(buffer, start, end, lease);
+  }
+
+  #becomeRelay(service: Service, buffer: Buffer, start: number, end: number): void {
+    const next = new Relay(this.#context, this.#listener, this.#owner, this.#transport, service, false);
+    this.#owner.replace(this, next);
+    // Kept first: a connect may fail at once, and the bytes belong to the connection.
+    const dialled = this.#takeDialled();
+    if (dialled === null) {
+      next.onBytes(buffer, start, end, null);
+      next.start(null);
+    } else {
+      next.start(dialled);
+      next.onBytes(buffer, start, end, null);
+    }
+  }
+
+  /** The connection to the upstream if it is established; one in the making is given up. */
+  #takeDialled(): DialledUpstream | null {
+    const upstream = this.#upstream;
+    const endpoint = this.#endpoint;
+    this.#upstream = null;
+    if (upstream === null || endpoint === null) return null;
+    if (this.#isConnected && !upstream.isClosed) return { endpoint, transport: upstream };
+    if (!this.#isConnected) endpoint.inFlight--;
+    upstream.close(false);
+    return null;
+  }
+
+  #refuse(detail: string): void {
+    const row = ERRORS.WEFT_OPAQUE_NOT_ALLOWED;
+    this.#context.counters.tcpError(this.#listener.snapshot.direction, row.label);
+    this.#context.log("warn", `[WEFT_OPAQUE_NOT_ALLOWED] ${row.cause}`, { listener: this.#listener.snapshot.id, detail });
+    this.cut();
+  }
+
+  /** detectTimeoutMs passed without a byte: perhaps the server speaks first. */
+  onSilence(): void {
+    this.isSilent = false;
+    if (this.#isDecided || this.#transport.isClosed || this.#stash !== null) return;
+    const service = this.#service();
+    if (service === null || service.isHttpOnly) return;
+    const endpoint = service.pick();
+    if (endpoint === null || endpoint.isOwnListener) return;
+    this.#endpoint = endpoint;
+    const dialledAt = this.#context.loop.now;
+    endpoint.inFlight++;
+    const upstream = endpoint.dialRaw(new SilentUpstream(this), (status) => {
+      if (this.#upstream === null) return;
+      endpoint.inFlight--;
+      if (status !== 0) {
+        this.#upstream = null;
+        upstream.close(false);
+        endpoint.connectFailed(status);
+        return;
+      }
+      this.#isConnected = true;
+      upstream.deadlineAt = 0;
+      endpoint.ewma.observe(this.#context.loop.now - dialledAt, this.#context.loop.now);
+      endpoint.connected(upstream);
+    });
+    upstream.deadlineAt = dialledAt + this.#context.shared.limits.connectTimeoutMs;
+    this.#upstream = upstream;
+  }
+
+  /** The server speaks first: an opaque protocol. */
+  onServerSpoke(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    const service = this.#service();
+    if (this.#isDecided || service === null) return;
+    this.#isDecided = true;
+    this.#context.counters.detected(this.#listener.snapshot.direction, "read_timeout");
+    const next = new Relay(this.#context, this.#listener, this.#owner, this.#transport, service, false);
+    this.#owner.replace(this, next);
+    next.start(this.#takeDialled());
+    next.toClient(buffer, start, end, lease);
+  }
+
+  /** The dialled connection failed or ended before anybody spoke: as if it had never been there. */
+  onServerGone(): void {
+    const upstream = this.#upstream;
+    if (upstream === null) return;
+    this.#upstream = null;
+    if (!this.#isConnected) this.#endpoint!.inFlight--;
+    upstream.close(false);
+  }
+
+  onServerClosed(errno: number): void {
+    if (this.#isConnected) this.#endpoint!.disconnected(errno);
+    this.#upstream = null;
+  }
+
+  onEnd(): void {
+    const stash = this.#stash;
+    if (stash === null || this.#isDecided) {
+      this.cut();
+      return;
+    }
+    // All that will ever come is here, and it is no HTTP.
+    this.#isDecided = true;
+    const service = this.#service();
+    if (service === null || service.isHttpOnly) {
+      this.#refuse("incomplete first line");
+      return;
+    }
+    this.#becomeRelay(service, stash.bytes, stash.start, stash.end);
+    this.#transport.owner.onEnd();
+  }
+
+  onWritable(): void {}
+
+  onDeadline(): void {
+    this.cut();
+  }
+
+  onClosed(errno: number): void {
+    this.onServerGone();
+    this.#owner.onConnectionClosed(this, errno);
+  }
+
+  drain(): void {
+    const { loop, shared } = this.#context;
+    if (this.#stash === null) this.#transport.deadlineAt = loop.now + shared.limits.drainIdleMs;
+  }
+
+  cut(): void {
+    this.#isDecided = true;
+    this.#transport.close(false);
+  }
+}

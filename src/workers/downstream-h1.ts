@@ -1,0 +1,653 @@
+// An HTTP/1.x client connection: reads requests, writes responses, one exchange at a time, in order (ADR 0001).
+//
+//   head --> length | chunked --> wait --> head            (keep-alive: the next request, perhaps already received)
+//     |           |                 |
+//     |           +-----------------+--> tunnel            (101)
+//     +--(error, early answer)--> linger --> closed        (our side shut, the client's upload read and dropped)
+//                                  closing --> closed      (answer complete, its last bytes not yet taken by the kernel)
+//
+// The client is read while its request is in flight (up to pipelinedBytesMax), so that its departure is noticed. A FIN after
+// a whole request is a half-close: the answer is still sent. Since a FIN does not tell a half-close from a departure, an HTTP/1.1
+// client that is silent so is sent one `100 Continue` after a while: a departed one answers it with RST.
+
+import { Buffer } from "node:buffer";
+import { ERRORS, errorCode, errorRow } from "../core/errors/error-codes.ts";
+import { ChunkEvent, ChunkScanner } from "../core/h1/chunked.ts";
+import type { RequestHeadParser } from "../core/h1/head-parser.ts";
+import {
+  CHUNK_SIZE_ROOM,
+  ConnectionOption,
+  ERROR_RESPONSE_ROOM,
+  lastChunkRoom,
+  responseHeadRoom,
+  writeChunkSize,
+  writeErrorResponse,
+  writeLastChunk,
+  writeResponseHead,
+} from "../core/h1/serialize.ts";
+import { type DownstreamStream, type Lease, ResetReason, type Trailers } from "../core/http/exchange.ts";
+import { Framing, type MessageHead, Method } from "../core/http/head.ts";
+import { recordAccess } from "./access-log.ts";
+import type { ClientConnection, ClientOwner } from "./client-connection.ts";
+import { Exchange } from "./exchange.ts";
+import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
+import type { HeadSlot } from "./h1-shared.ts";
+import { Stash } from "./stash.ts";
+import type { Transport, TransportOwner } from "./transport.ts";
+
+const Phase = { head: 0, length: 1, chunked: 2, wait: 3, tunnel: 4, linger: 5, closing: 6, closed: 7 } as const;
+/** How a response's body is written. */
+const BodyMode = { none: 0, raw: 1, wire: 2, encode: 3 } as const;
+
+const STREAM_FROM_BYTES = 16 * 1024;
+/** A half-closed client is asked so long after its FIN whether it is still there. */
+const PROBE_AFTER_MS = 400;
+const PROBE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
+const CRLF = Buffer.from("\r\n", "latin1");
+const CHUNKED_FIELD = Buffer.from("Transfer-Encoding: chunked\r\n\r\n", "latin1");
+
+export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientConnection {
+  readonly #context: ForwarderContext;
+  readonly #listener: ListenerState;
+  readonly #owner: ClientOwner;
+  readonly #transport: Transport;
+  #exchange: Exchange | null = null;
+  #phase: number = Phase.head;
+  #slot: HeadSlot | null = null;
+  /** Set while a head is incomplete: it knows how far it got. */
+  #parser: RequestHeadParser | null = null;
+  #stash: Stash | null = null;
+  #draining: Stash | null = null;
+  #scanner: ChunkScanner | null = null;
+  /** The scanner was told which form the upstream takes. */
+  #isScanning = false;
+  #remaining = 0;
+  #requests = 0;
+  #version = 11;
+  #isHeadRequest = false;
+  #asksKeepAlive = false;
+  #isLast = false;
+  #isHalfClosed = false;
+  #isProbed = false;
+  #hasResponded = false;
+  #bodyMode: number = BodyMode.none;
+  #endsByClose = false;
+  #lingered = 0;
+  /** For the minimum rate: bytes at the start of the window, and whether Weft itself held the client back in it. */
+  #rateBytes = 0;
+  #wasHeldBack = false;
+  #bodyBytes = 0;
+  #forwardedFor: Buffer | null = null;
+
+  constructor(context: ForwarderContext, listener: ListenerState, owner: ClientOwner, transport: Transport) {
+    this.#context = context;
+    this.#listener = listener;
+    this.#owner = owner;
+    this.#transport = transport;
+    transport.owner = this;
+    transport.deadlineAt = context.loop.now + context.shared.limits.idleTimeoutMs;
+  }
+
+  // --- requests -----------------------------------------------------------------------------------------------------
+
+  onBytes(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    if (this.#stash === null) {
+      this.#process(buffer, start, end, lease);
+    } else {
+      this.#stash.append(buffer, start, end);
+      this.#processStash();
+    }
+    this.#exchange?.flushRequest();
+  }
+
+  #processStash(): void {
+    const stash = this.#stash;
+    if (stash === null) return;
+    this.#stash = null;
+    this.#draining = stash;
+    this.#process(stash.bytes, stash.start, stash.end, null);
+    this.#draining = null;
+  }
+
+  #process(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    let at = start;
+    while (at < end) {
+      switch (this.#phase) {
+        case Phase.head:
+          at = this.#readHead(buffer, at, end);
+          if (at < 0) return;
+          break;
+        case Phase.length:
+        case Phase.chunked:
+          if (!this.#exchange!.canTakeBody) {
+            this.#keep(buffer, at, end);
+            return;
+          }
+          if (this.#phase === Phase.chunked && !this.#isScanning) {
+            this.#isScanning = true;
+            this.#scanner!.reset(this.#exchange!.takesWireBody);
+          }
+          at = this.#readBody(buffer, at, end, lease);
+          if (at < 0) return;
+          break;
+        case Phase.wait:
+          this.#keep(buffer, at, end);
+          return;
+        case Phase.tunnel:
+          this.#touchTunnel();
+          this.#exchange!.requestBody(buffer, at, end, lease);
+          return;
+        case Phase.linger:
+          this.#lingered += end - at;
+          if (this.#lingered > this.#context.shared.limits.lingerBytesMax) this.#close(false);
+          return;
+        default:
+          return;
+      }
+    }
+  }
+
+  /** Bytes for later. Over the limit the client is not read until there is room again. */
+  #keep(buffer: Buffer, at: number, end: number): void {
+    const draining = this.#draining;
+    if (draining !== null && draining.bytes === buffer) {
+      draining.start = at;
+      this.#stash = draining;
+    } else {
+      this.#stash ??= new Stash();
+      this.#stash.append(buffer, at, end);
+    }
+    if (this.#phase !== Phase.head && this.#stash.size >= this.#context.shared.limits.pipelinedBytesMax) this.#transport.pause();
+  }
+
+  /** Returns where the head ended, or -1 when there is nothing more to read now. */
+  #readHead(buffer: Buffer, at: number, end: number): number {
+    const { shared, loop } = this.#context;
+    const isFresh = this.#parser === null;
+    const parser = this.#parser ?? shared.requestParser;
+    this.#slot ??= shared.takeSlot();
+    const slot = this.#slot;
+    if (isFresh) parser.reset();
+    const size = parser.parse(buffer, at, end, slot.head);
+    if (size === 0) {
+      if (isFresh) {
+        this.#parser = shared.lendRequestParser();
+        this.#transport.deadlineAt = loop.now + shared.limits.headerDeadlineMs;
+      }
+      this.#keep(buffer, at, end);
+      return -1;
+    }
+    this.#parser = null;
+    this.#transport.deadlineAt = 0;
+    if (size < 0) {
+      this.#refuse(-size, "");
+      return -1;
+    }
+    slot.retain();
+    this.#begin(slot.head);
+    return at + size;
+  }
+
+  #begin(head: MessageHead): void {
+    const { shared } = this.#context;
+    this.#requests++;
+    this.#version = head.version;
+    this.#isHeadRequest = head.method === Method.head;
+    this.#asksKeepAlive = head.saysKeepAlive;
+    const requestsMax = shared.limits.requestsPerConnectionMax;
+    this.#isLast = !head.isPersistent || this.#context.isDraining || (requestsMax > 0 && this.#requests >= requestsMax);
+    this.#hasResponded = false;
+    this.#isProbed = false;
+    this.#bodyMode = BodyMode.none;
+    this.#endsByClose = false;
+    this.#bodyBytes = 0;
+    if (head.method === Method.connect) {
+      this.#onConnect(head);
+      return;
+    }
+    switch (head.framing) {
+      case Framing.length:
+        this.#remaining = head.contentLength;
+        this.#phase = head.contentLength === 0 ? Phase.wait : Phase.length;
+        if (head.contentLength === 0) head.framing = Framing.none;
+        if (this.#isOverBodyLimit(head.contentLength)) return;
+        if (this.#phase === Phase.length) this.#watchBody(head.contentLength);
+        break;
+      case Framing.chunked:
+        this.#phase = Phase.chunked;
+        this.#scanner ??= new ChunkScanner(shared.limits);
+        this.#isScanning = false;
+        this.#watchBody(0);
+        break;
+      default:
+        this.#phase = Phase.wait;
+    }
+    this.#exchange ??= new Exchange(this.#context, this);
+    const route = this.#listener.fixedService === null ? this.#context.router.route(head) : this.#fixedRoute(this.#listener.fixedService);
+    if (this.#context.forwarded) this.#forwardedFor ??= Buffer.from(this.#transport.peerAddress().address, "latin1");
+    this.#exchange.begin(head, route, this.#forwardedFor);
+  }
+
+  #fixedRoute(key: string): { service: ReturnType<ForwarderContext["router"]["fixed"]>; errorId: number; detail: string } {
+    const service = this.#context.router.fixed(key);
+    return { service, errorId: service === null ? ERRORS.WEFT_NO_ROUTE.id : 0, detail: service === null ? `${key}: not configured` : "" };
+  }
+
+  #isOverBodyLimit(bytes: number): boolean {
+    const max = this.#context.shared.limits.bodyBytesMax;
+    if (max === 0 || bytes <= max) return false;
+    this.#refuse(ERRORS.WEFT_BODY_TOO_LARGE.id, "");
+    return true;
+  }
+
+  #watchBody(expected: number): void {
+    this.#rateBytes = this.#transport.bytesRead;
+    this.#wasHeldBack = false;
+    this.#transport.expectsBody = expected > STREAM_FROM_BYTES;
+    if (this.#context.shared.limits.bodyMinBytesPerSecond > 0) {
+      this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.bodyRateWindowMs;
+    }
+  }
+
+  /** CONNECT: the proxy itself is the other end; a tunnel to the service's endpoint follows. */
+  #onConnect(head: MessageHead): void {
+    const route = this.#context.router.route(head);
+    if (!this.#context.allowConnect || route.service === null) {
+      this.#phase = Phase.wait;
+      const isAllowed = this.#context.allowConnect;
+      this.#refuse(isAllowed ? ERRORS.WEFT_NO_ROUTE.id : ERRORS.WEFT_CONNECT_REFUSED.id, route.detail);
+      return;
+    }
+    this.#phase = Phase.closed;
+    this.#giveBackSlot();
+    this.#owner.becomeRelay(this, this.#transport, this.#listener, route.service, this.#version);
+  }
+
+  #readBody(buffer: Buffer, start: number, end: number, lease: Lease | null): number {
+    const exchange = this.#exchange!;
+    if (this.#phase === Phase.chunked) return this.#readChunks(buffer, start, end, lease);
+    const size = Math.min(this.#remaining, end - start);
+    this.#remaining -= size;
+    const isDone = this.#remaining === 0;
+    if (isDone) this.#requestRead();
+    else if (this.#remaining <= STREAM_FROM_BYTES) this.#transport.expectsBody = false;
+    exchange.requestBody(buffer, start, start + size, lease);
+    if (isDone) exchange.requestEnd(null);
+    return start + size;
+  }
+
+  #readChunks(buffer: Buffer, start: number, end: number, lease: Lease | null): number {
+    const exchange = this.#exchange!;
+    const scanner = this.#scanner!;
+    let at = start;
+    while (this.#phase === Phase.chunked) {
+      const event = scanner.next(buffer, at, end);
+      at = scanner.pos;
+      switch (event) {
+        case ChunkEvent.more:
+          return end;
+        case ChunkEvent.wire:
+        case ChunkEvent.data:
+          this.#bodyBytes += scanner.to - scanner.from;
+          exchange.requestBody(buffer, scanner.from, scanner.to, lease);
+          if (this.#phase === Phase.chunked && this.#isOverBodyLimit(this.#bodyBytes)) return -1;
+          break;
+        case ChunkEvent.sizeLine:
+          exchange.requestChunkSize(scanner.size);
+          break;
+        case ChunkEvent.end:
+          this.#requestRead();
+          exchange.requestEnd(scanner.trailers);
+          return at;
+        default:
+          this.#refuse(scanner.error, "");
+          return -1;
+      }
+    }
+    return at;
+  }
+
+  /** The request is complete; what comes now is the next one. */
+  #requestRead(): void {
+    this.#phase = Phase.wait;
+    this.#transport.expectsBody = false;
+    this.#transport.deadlineAt = 0;
+  }
+
+  pauseRequestBody(): void {
+    this.#wasHeldBack = true;
+    this.#transport.pause();
+  }
+
+  resumeRequestBody(): void {
+    // Deferred: this is called from inside the upstream's or the exchange's own work.
+    this.#context.loop.defer(() => this.#resume());
+  }
+
+  #resume(): void {
+    if (this.#phase === Phase.closed || this.#phase === Phase.closing) return;
+    this.#processStash();
+    this.#exchange?.flushRequest();
+    if (this.#stash === null || this.#stash.size < this.#context.shared.limits.pipelinedBytesMax) this.#transport.resume();
+  }
+
+  // --- responses ----------------------------------------------------------------------------------------------------
+
+  get isCongested(): boolean {
+    return this.#transport.isCongested;
+  }
+
+  sendInformational(head: MessageHead): void {
+    if (this.#version === 10 || this.#hasResponded) return;
+    this.#writeHead(head, ConnectionOption.none, false, false);
+    this.#transport.flush();
+  }
+
+  sendResponseHead(head: MessageHead, framing: Framing): boolean {
+    this.#hasResponded = true;
+    if (head.status === 101) {
+      this.#writeHead(head, ConnectionOption.none, false, true);
+      return false;
+    }
+    let bodyMode: number = BodyMode.raw;
+    let addChunked = false;
+    if (framing === Framing.chunked) {
+      bodyMode = this.#version === 11 ? BodyMode.wire : BodyMode.raw;
+      this.#endsByClose = this.#version === 10;
+    } else if (framing === Framing.untilClose) {
+      addChunked = this.#version === 11;
+      bodyMode = addChunked ? BodyMode.encode : BodyMode.raw;
+      this.#endsByClose = !addChunked;
+    }
+    this.#bodyMode = bodyMode;
+    const isUploadUnread = this.#phase === Phase.length || this.#phase === Phase.chunked;
+    if (this.#endsByClose || isUploadUnread || this.#context.isDraining) this.#isLast = true;
+    if (this.#isHalfClosed && this.#stash === null) this.#isLast = true;
+    const connection = this.#isLast ? ConnectionOption.close : this.#asksKeepAlive ? ConnectionOption.keepAlive : ConnectionOption.none;
+    this.#writeHead(head, connection, this.#endsByClose, false);
+    if (addChunked) {
+      const chunk = this.#transport.reserve(CHUNKED_FIELD.length);
+      chunk.length -= CRLF.length;
+      chunk.length += CHUNKED_FIELD.copy(chunk.bytes, chunk.length);
+    }
+    return bodyMode === BodyMode.wire;
+  }
+
+  #writeHead(head: MessageHead, connection: ConnectionOption, dropTransferEncoding: boolean, isUpgrade: boolean): void {
+    const { shared } = this.#context;
+    const chunk = this.#transport.reserve(responseHeadRoom(head) + CHUNKED_FIELD.length);
+    const options = shared.responseOptions;
+    options.connection = connection;
+    options.dropTransferEncoding = dropTransferEncoding;
+    options.upgrade = isUpgrade;
+    options.via = this.#context.via;
+    chunk.length = writeResponseHead(head, chunk.bytes, chunk.length, options);
+  }
+
+  sendBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    const transport = this.#transport;
+    if (this.#bodyMode !== BodyMode.encode) {
+      if (this.#phase === Phase.tunnel) this.#touchTunnel();
+      transport.write(buffer, start, end, lease);
+      return;
+    }
+    this.sendChunkSize(end - start);
+    transport.write(buffer, start, end, lease);
+    const chunk = transport.reserve(CRLF.length);
+    chunk.length += CRLF.copy(chunk.bytes, chunk.length);
+  }
+
+  sendChunkSize(size: number): void {
+    const chunk = this.#transport.reserve(CHUNK_SIZE_ROOM);
+    chunk.length = writeChunkSize(chunk.bytes, chunk.length, size);
+  }
+
+  sendEnd(trailers: Trailers | null): void {
+    if (this.#phase === Phase.tunnel) {
+      this.#transport.shutdown();
+      return;
+    }
+    if (this.#bodyMode === BodyMode.wire || this.#bodyMode === BodyMode.encode) {
+      const chunk = this.#transport.reserve(lastChunkRoom(trailers));
+      chunk.length = writeLastChunk(chunk.bytes, chunk.length, trailers);
+    }
+    this.#transport.flush();
+    this.#finish();
+  }
+
+  flush(): void {
+    this.#transport.flush();
+  }
+
+  /** The answer is complete: log it, then close, linger, or be ready for the next request. */
+  #finish(): void {
+    if (this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
+    const isUploadUnread = this.#phase === Phase.length || this.#phase === Phase.chunked;
+    this.#giveBackSlot();
+    if (this.#phase === Phase.closed) return;
+    if (!this.#isLast) this.#awaitNext();
+    else if (isUploadUnread || this.#stash !== null) this.#linger();
+    else this.#closeWhenSent();
+  }
+
+  #awaitNext(): void {
+    this.#phase = Phase.head;
+    const { loop, shared } = this.#context;
+    this.#transport.deadlineAt = loop.now + shared.limits.idleTimeoutMs;
+    // Not from inside the upstream's event: the next request may already be here.
+    if (this.#stash !== null || this.#isHalfClosed) loop.defer(() => this.#next());
+  }
+
+  #next(): void {
+    if (this.#phase !== Phase.head) return;
+    this.#processStash();
+    this.#exchange?.flushRequest();
+    if (this.#isHalfClosed) {
+      // Whatever is left is part of a request that will never be complete.
+      if (this.#phase === Phase.head) this.#close(false);
+      return;
+    }
+    this.#transport.resume();
+  }
+
+  #giveBackSlot(): void {
+    if (this.#slot !== null) this.#context.shared.giveSlot(this.#slot);
+    this.#slot = null;
+  }
+
+  #closeWhenSent(): void {
+    if (this.#transport.unsentBytes === 0) {
+      this.#close(false);
+      return;
+    }
+    this.#phase = Phase.closing;
+    this.#transport.deadlineAt = 0;
+  }
+
+  /** Shuts our side and reads on for a while, so that the answer is not lost to a reset. */
+  #linger(): void {
+    const { loop, shared } = this.#context;
+    this.#phase = Phase.linger;
+    this.#stash = null;
+    this.#transport.expectsBody = false;
+    this.#transport.deadlineAt = loop.now + shared.limits.lingerMs;
+    this.#transport.shutdown();
+    if (this.#isHalfClosed) this.#closeWhenSent();
+    else this.#transport.resume();
+  }
+
+  /** Refuses what the client sent: nothing more of it is read as HTTP. */
+  #refuse(errorId: number, detail: string): void {
+    const exchange = this.#exchange;
+    const isInFlight = exchange !== null && !exchange.isIdle;
+    if (isInFlight) exchange.onDownstreamReset(ResetReason.downstreamProtocol);
+    this.#context.counters.error(errorRow(errorId).label, null);
+    if (this.#hasResponded) this.#close(true);
+    else this.sendError(errorId, detail);
+  }
+
+  sendError(errorId: number, detail: string): void {
+    if (this.#phase === Phase.closed) return;
+    const row = errorRow(errorId);
+    if (row.status === 0 || row.status === 499) {
+      this.#close(true);
+      return;
+    }
+    const isReading = this.#phase === Phase.length || this.#phase === Phase.chunked || this.#phase === Phase.head;
+    if (row.close || isReading || this.#context.isDraining) this.#isLast = true;
+    this.#hasResponded = true;
+    this.#bodyMode = BodyMode.none;
+    const chunk = this.#transport.reserve(ERROR_RESPONSE_ROOM);
+    chunk.length = writeErrorResponse(chunk.bytes, chunk.length, {
+      status: row.status,
+      code: errorCode(errorId),
+      detail: detail === "" ? row.cause : `${row.cause} (${detail})`,
+      close: this.#isLast,
+      isHead: this.#isHeadRequest,
+      now: new Date().toUTCString(),
+    });
+    this.#transport.flush();
+    if (this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
+    this.#giveBackSlot();
+    // A close with unread bytes would be a reset, and the answer lost with it.
+    if (this.#isLast) this.#linger();
+    else this.#awaitNext();
+  }
+
+  resetDownstream(_reason: ResetReason): void {
+    this.#transport.flush();
+    // A message that ends by close would look complete: only a reset tells.
+    this.#close(this.#endsByClose || this.#phase === Phase.tunnel);
+  }
+
+  // --- tunnel -------------------------------------------------------------------------------------------------------
+
+  becomeTunnel(): void {
+    this.#phase = Phase.tunnel;
+    this.#bodyMode = BodyMode.raw;
+    this.#touchTunnel();
+    this.#transport.flush();
+    if (this.#stash !== null || this.#isHalfClosed) {
+      this.#context.loop.defer(() => {
+        this.#processStash();
+        this.#exchange?.flushRequest();
+        if (this.#isHalfClosed) this.#exchange?.requestEnd(null);
+      });
+    }
+    this.#transport.resume();
+  }
+
+  #touchTunnel(): void {
+    this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.tunnelIdleTimeoutMs;
+  }
+
+  endTunnel(): void {
+    this.#giveBackSlot();
+    this.#closeWhenSent();
+  }
+
+  // --- the connection -----------------------------------------------------------------------------------------------
+
+  onEnd(): void {
+    this.#isHalfClosed = true;
+    const exchange = this.#exchange;
+    switch (this.#phase) {
+      case Phase.wait:
+        this.#transport.deadlineAt = this.#context.loop.now + PROBE_AFTER_MS;
+        return;
+      case Phase.tunnel:
+        exchange!.requestEnd(null);
+        return;
+      case Phase.closing:
+        return;
+      default:
+        // Idle, an incomplete message, or lingering: nothing can come of it.
+        this.#close(false);
+    }
+  }
+
+  onWritable(): void {
+    if (this.#phase === Phase.closing) {
+      if (this.#transport.unsentBytes === 0) this.#close(false);
+      return;
+    }
+    this.#exchange?.onDownstreamWritable();
+  }
+
+  onDeadline(): void {
+    switch (this.#phase) {
+      case Phase.head:
+        if (this.#parser !== null) this.#refuse(ERRORS.WEFT_HEADER_DEADLINE.id, "");
+        else this.#close(false);
+        return;
+      case Phase.length:
+      case Phase.chunked:
+        this.#checkRate();
+        return;
+      case Phase.wait:
+        if (this.#isHalfClosed) this.#probe();
+        return;
+      case Phase.tunnel:
+        this.#close(true);
+        return;
+      default:
+        this.#close(false);
+    }
+  }
+
+  #checkRate(): void {
+    const { limits } = this.#context.shared;
+    const bytes = this.#transport.bytesRead - this.#rateBytes;
+    const isSlow = bytes < (limits.bodyMinBytesPerSecond * limits.bodyRateWindowMs) / 1000;
+    const isWaiting = this.#wasHeldBack || !this.#transport.isReading || !this.#exchange!.canTakeBody || this.#exchange!.awaitsContinue;
+    if (isSlow && !isWaiting) {
+      this.#refuse(ERRORS.WEFT_BODY_TOO_SLOW.id, "");
+      return;
+    }
+    this.#rateBytes = this.#transport.bytesRead;
+    this.#wasHeldBack = false;
+    this.#transport.deadlineAt = this.#context.loop.now + limits.bodyRateWindowMs;
+  }
+
+  /** Is a half-closed client still there? The first write asks, the answer (RST) shows in the ones after it. */
+  #probe(): void {
+    if (this.#version !== 11 || this.#hasResponded) return;
+    if (!this.#isProbed) {
+      this.#isProbed = true;
+      this.#transport.write(PROBE, 0, PROBE.length, null);
+      this.#transport.flush();
+    } else {
+      this.#transport.touchWrite();
+    }
+    if (!this.#transport.isClosed) this.#transport.deadlineAt = this.#context.loop.now + 1;
+  }
+
+  onClosed(_errno: number): void {
+    this.#phase = Phase.closed;
+    const exchange = this.#exchange;
+    if (exchange !== null && !exchange.isIdle) exchange.onDownstreamReset(ResetReason.downstreamClosed);
+    this.#giveBackSlot();
+    this.#stash = null;
+    this.#owner.onConnectionClosed(this, _errno);
+  }
+
+  #close(isAbort: boolean): void {
+    if (this.#phase === Phase.closed) return;
+    this.#phase = Phase.closed;
+    this.#transport.close(isAbort);
+  }
+
+  // --- drain --------------------------------------------------------------------------------------------------------
+
+  /** No keep-alive any more. An idle client gets a moment: its next request may be on its way already. */
+  drain(): void {
+    if (this.#phase === Phase.head && this.#parser === null && this.#stash === null) {
+      const { loop, shared } = this.#context;
+      this.#transport.deadlineAt = loop.now + shared.limits.drainIdleMs;
+    }
+  }
+
+  cut(): void {
+    this.#close(true);
+  }
+}

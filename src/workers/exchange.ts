@@ -1,0 +1,396 @@
+// One request and its response on their way through: route, pick, send, stream, classify, record (ADR 0001).
+//
+// Knows a downstream and an upstream side only by the contract. It owns the request's head (an upstream may have to be
+// dialled first, and a second try sends it again), the retry rule, and every counter. One object per client connection or
+// stream, used again for each request.
+//
+//   idle --begin--> assigning --(upstream there)--> sent --(final head)--> responding --> done
+//                      |  ^                          |
+//                      |  +-- connect failed, reused connection closed: once more
+//                      +----> answered by Weft itself (sendError) --> done
+
+import type { Buffer } from "node:buffer";
+import { ERRORS, errorRow } from "../core/errors/error-codes.ts";
+import {
+  type DownstreamStream,
+  type ExchangeRequestSide,
+  type ExchangeResponseSide,
+  type Lease,
+  ResetReason,
+  type Trailers,
+  type UpstreamStream,
+} from "../core/http/exchange.ts";
+import { Framing, isIdempotent, type MessageHead } from "../core/http/head.ts";
+import type { Endpoint, Waiter } from "./endpoint.ts";
+import type { ForwarderContext } from "./forwarder-context.ts";
+import type { Route } from "./router.ts";
+import type { Service } from "./service.ts";
+import type { Timed } from "./worker-loop.ts";
+
+const Phase = { idle: 0, assigning: 1, sent: 2, responding: 3, tunnel: 4, done: 5 } as const;
+
+/** Endpoints tried for one request whose connects fail. */
+const CONNECT_ATTEMPTS_MAX = 3;
+
+export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Waiter, Timed {
+  readonly #context: ForwarderContext;
+  readonly #downstream: DownstreamStream;
+  #phase: number = Phase.idle;
+  #head: MessageHead | null = null;
+  #forwardedFor: Buffer | null = null;
+  #hasInformed = false;
+  #service: Service | null = null;
+  #endpoint: Endpoint | null = null;
+  #upstream: UpstreamStream | null = null;
+  #isInFlight = false;
+  #isRequestDone = false;
+  #sentBody = false;
+  #attempts = 0;
+  #wasRetried = false;
+  #takesWire = false;
+  #startedAt = 0;
+  #sentAt = 0;
+  #firstByteAt = 0;
+  #status = 0;
+  #errorId = 0;
+  #isResponseEnded = false;
+  #overheadMs = 0;
+  #isRecorded = true;
+  /** Body bytes of the response, for the access log. */
+  responseBytes = 0;
+
+  // Waiter.
+  isWaiting = false;
+  needsFresh = false;
+  waitDeadline = 0;
+
+  constructor(context: ForwarderContext, downstream: DownstreamStream) {
+    this.#context = context;
+    this.#downstream = downstream;
+  }
+
+  get isIdle(): boolean {
+    return this.#phase === Phase.idle || this.#phase === Phase.done;
+  }
+
+  get isTunnel(): boolean {
+    return this.#phase === Phase.tunnel;
+  }
+
+  /** A final response's head, ours or the upstream's, has begun. */
+  get hasResponded(): boolean {
+    return this.#phase >= Phase.responding;
+  }
+
+  get canTakeBody(): boolean {
+    return this.#upstream !== null;
+  }
+
+  get takesWireBody(): boolean {
+    return this.#takesWire;
+  }
+
+  /** The client holds its body back until the upstream has said 100. */
+  get awaitsContinue(): boolean {
+    return this.#head !== null && this.#head.expectsContinue && !this.#hasInformed;
+  }
+
+  get requestHead(): MessageHead | null {
+    return this.#head;
+  }
+
+  get startedAt(): number {
+    return this.#startedAt;
+  }
+
+  get status(): number {
+    return this.#status;
+  }
+
+  /** A request head arrived and was routed. The head stays valid until the exchange is done. */
+  begin(head: MessageHead, route: Route, forwardedFor: Buffer | null): void {
+    const loop = this.#context.loop;
+    if (!this.#isRecorded) this.#recordOverhead();
+    loop.touch(this);
+    this.#phase = Phase.assigning;
+    this.#head = head;
+    this.#forwardedFor = forwardedFor;
+    this.#hasInformed = false;
+    this.#service = route.service;
+    this.#endpoint = null;
+    this.#upstream = null;
+    this.#isRequestDone = false;
+    this.#sentBody = false;
+    this.#attempts = 0;
+    this.#wasRetried = false;
+    this.#takesWire = false;
+    this.#startedAt = loop.now;
+    this.#sentAt = 0;
+    this.#firstByteAt = 0;
+    this.#status = 0;
+    this.#errorId = 0;
+    this.#isResponseEnded = false;
+    this.#overheadMs = 0;
+    this.#isRecorded = false;
+    this.responseBytes = 0;
+    if (route.service === null) {
+      this.#answerError(route.errorId, route.detail);
+      return;
+    }
+    route.service.assign(this);
+  }
+
+  // --- Waiter: endpoint and connection ------------------------------------------------------------------------------
+
+  onEndpoint(endpoint: Endpoint): void {
+    this.#endpoint = endpoint;
+    endpoint.inFlight++;
+    this.#isInFlight = true;
+    this.#sentAt = this.#context.loop.now;
+    if (endpoint.isOwnListener) {
+      this.#answerError(ERRORS.WEFT_LOOP.id, endpoint.address);
+      return;
+    }
+    endpoint.acquire(this, false);
+  }
+
+  /** A connection is ours: send the request. */
+  onUpstream(upstream: UpstreamStream): void {
+    const head = this.#head!;
+    this.#context.loop.touch(this);
+    this.#phase = Phase.sent;
+    this.#upstream = upstream;
+    this.#endpoint!.metrics.requestStarted();
+    const { edits } = this.#context;
+    edits.hostFallback = this.#endpoint!.hostFallback;
+    edits.forwardedFor = this.#forwardedFor;
+    edits.via = this.#context.via;
+    this.#takesWire = upstream.sendRequestHead(head, edits);
+    if (head.framing === Framing.none) {
+      this.#isRequestDone = true;
+      upstream.sendEnd(null);
+    } else {
+      // With `Expect: 100-continue` the client waits for an answer to the head alone.
+      if (head.expectsContinue) upstream.flush();
+      this.#downstream.resumeRequestBody();
+    }
+  }
+
+  onUnavailable(errorId: number, detail: string): void {
+    this.#context.loop.touch(this);
+    this.#leaveEndpoint();
+    const row = errorRow(errorId);
+    if (row.retry === "if-nothing-sent" && ++this.#attempts < CONNECT_ATTEMPTS_MAX && this.#service!.hasReady) {
+      this.#service!.assign(this);
+      return;
+    }
+    this.#answerError(errorId, detail);
+  }
+
+  #leaveEndpoint(): void {
+    const endpoint = this.#endpoint;
+    if (endpoint === null) return;
+    if (this.#isInFlight) {
+      this.#isInFlight = false;
+      endpoint.inFlight--;
+    }
+  }
+
+  // --- request ------------------------------------------------------------------------------------------------------
+
+  requestBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    const upstream = this.#upstream;
+    if (upstream === null) return;
+    this.#context.loop.touch(this);
+    this.#sentBody = true;
+    upstream.sendBody(buffer, start, end, lease);
+    if (upstream.isCongested) this.#downstream.pauseRequestBody();
+  }
+
+  requestChunkSize(size: number): void {
+    this.#upstream?.sendChunkSize(size);
+  }
+
+  requestEnd(trailers: Trailers | null): void {
+    const upstream = this.#upstream;
+    if (upstream === null) return;
+    this.#isRequestDone = true;
+    upstream.sendEnd(trailers);
+    if (this.#phase === Phase.tunnel && this.#isResponseEnded) this.#endTunnel();
+  }
+
+  flushRequest(): void {
+    this.#upstream?.flush();
+  }
+
+  onDownstreamReset(reason: ResetReason): void {
+    if (this.isIdle) return;
+    this.#context.loop.touch(this);
+    this.isWaiting = false;
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    upstream?.resetUpstream(reason);
+    // The client's doing: an error of the proxy's statistics, not a failure of the service.
+    if (reason === ResetReason.downstreamClosed) {
+      this.#errorId = ERRORS.WEFT_DOWNSTREAM_CLOSED.id;
+      this.#context.counters.error(ERRORS.WEFT_DOWNSTREAM_CLOSED.label, this.#service);
+    }
+    this.#done();
+  }
+
+  onDownstreamWritable(): void {
+    this.#upstream?.resumeResponseBody();
+  }
+
+  // --- response -----------------------------------------------------------------------------------------------------
+
+  onInformational(head: MessageHead): void {
+    this.#context.loop.touch(this);
+    this.#hasInformed = true;
+    this.#downstream.sendInformational(head);
+  }
+
+  onSwitchingProtocols(head: MessageHead): boolean {
+    this.#context.loop.touch(this);
+    const request = this.#head!;
+    if (!request.hasUpgrade || !request.saysUpgrade || request.version !== 11) return false;
+    this.#phase = Phase.tunnel;
+    this.#isRequestDone = false;
+    this.#isResponseEnded = false;
+    this.#firstByte(101);
+    this.#downstream.sendResponseHead(head, Framing.none);
+    this.#downstream.becomeTunnel();
+    return true;
+  }
+
+  onResponseHead(head: MessageHead, framing: Framing): boolean {
+    this.#context.loop.touch(this);
+    this.#phase = Phase.responding;
+    this.#status = head.status;
+    return this.#downstream.sendResponseHead(head, framing);
+  }
+
+  /** Once per exchange, at the first body byte or the end without one: the latency that balancing and histograms use. */
+  #firstByte(status: number): void {
+    if (this.#firstByteAt !== 0) return;
+    const now = this.#context.loop.now;
+    this.#firstByteAt = now;
+    this.#status = status;
+    const endpoint = this.#endpoint;
+    if (endpoint === null) return;
+    endpoint.ewma.observe(now - this.#sentAt, now);
+    this.#leaveEndpoint();
+    endpoint.metrics.firstByte(status, (now - this.#startedAt) * 1000);
+  }
+
+  responseBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    this.#context.loop.touch(this);
+    if (this.#firstByteAt === 0) this.#firstByte(this.#status);
+    this.responseBytes += end - start;
+    this.#downstream.sendBody(buffer, start, end, lease);
+    if (this.#downstream.isCongested) this.#upstream?.pauseResponseBody();
+  }
+
+  responseChunkSize(size: number): void {
+    this.#downstream.sendChunkSize(size);
+  }
+
+  responseEnd(trailers: Trailers | null): void {
+    this.#context.loop.touch(this);
+    if (this.#phase === Phase.tunnel) {
+      this.#isResponseEnded = true;
+      this.#downstream.sendEnd(null);
+      if (this.#isRequestDone) this.#endTunnel();
+      return;
+    }
+    this.#firstByte(this.#status);
+    this.#upstream = null;
+    this.#endpoint!.metrics.ended(this.#status, this.#status >= 500);
+    this.#done();
+    this.#downstream.sendEnd(trailers);
+  }
+
+  flushResponse(): void {
+    this.#downstream.flush();
+  }
+
+  onUpstreamWritable(): void {
+    this.#downstream.resumeRequestBody();
+  }
+
+  onUpstreamReset(reason: ResetReason, errorId: number, receivedBytes: boolean): void {
+    if (this.isIdle) return;
+    this.#context.loop.touch(this);
+    const upstream = this.#upstream!;
+    this.#upstream = null;
+    const mayRetry = this.#phase === Phase.sent && !receivedBytes && !this.#sentBody && !this.#wasRetried;
+    if (mayRetry && reason === ResetReason.upstreamClosed && upstream.isReused && isIdempotent(this.#head!.method)) {
+      // The server closed an idle connection while our request was on its way: the usual race of keep-alive.
+      this.#wasRetried = true;
+      this.#phase = Phase.assigning;
+      this.#context.counters.retried();
+      this.#endpoint!.acquire(this, true);
+      return;
+    }
+    const row = errorRow(errorId);
+    this.#errorId = errorId;
+    this.#endpoint?.metrics.failed(this.#phase === Phase.sent ? row.status : this.#status, row.label);
+    if (this.#phase === Phase.sent) {
+      this.#answerError(errorId, this.#endpoint?.address ?? "");
+      return;
+    }
+    this.#context.counters.error(row.label, this.#service);
+    this.#done();
+    this.#downstream.resetDownstream(reason);
+  }
+
+  #endTunnel(): void {
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    this.#endpoint?.metrics.ended(101, false);
+    this.#done();
+    upstream?.endTunnel();
+    this.#downstream.endTunnel();
+  }
+
+  /** Weft's own answer; nothing of a response was sent. */
+  #answerError(errorId: number, detail: string): void {
+    const row = errorRow(errorId);
+    this.#errorId = errorId;
+    this.#status = row.status;
+    this.#context.counters.error(row.label, this.#service);
+    if (this.#service !== null && this.#endpoint === null) this.#service.recordSynthesized(row.status, row.label);
+    this.#done();
+    this.#downstream.sendError(errorId, detail);
+  }
+
+  #done(): void {
+    this.#phase = Phase.done;
+    this.isWaiting = false;
+    this.#leaveEndpoint();
+  }
+
+  /** Worker loop: time inside Weft in one event. */
+  addOverhead(ms: number): void {
+    if (this.#isRecorded) return;
+    this.#overheadMs += ms;
+    if (this.#phase === Phase.done) this.#recordOverhead();
+  }
+
+  #recordOverhead(): void {
+    this.#isRecorded = true;
+    this.#context.recordOverhead(this.#overheadMs * 1000);
+  }
+
+  get serviceKey(): string {
+    return this.#service?.key ?? "-";
+  }
+
+  get endpointAddress(): string {
+    return this.#endpoint?.address ?? "-";
+  }
+
+  get errorId(): number {
+    return this.#errorId;
+  }
+}

@@ -1,0 +1,72 @@
+// What the connections, exchanges and endpoints of one forwarding thread share. Types only; forwarder.ts makes it.
+
+import type { Buffer } from "node:buffer";
+import type { RequestEdits } from "../core/http/exchange.ts";
+import type { Random } from "../core/util/random.ts";
+import type { ListenerSnapshot } from "../config/snapshot.ts";
+import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
+import type { LogFields, LogLevel } from "./forwarder-types.ts";
+import type { H1Shared } from "./h1-shared.ts";
+import type { Router } from "./router.ts";
+import type { Service } from "./service.ts";
+import type { WorkerLoop } from "./worker-loop.ts";
+
+export interface ForwarderContext {
+  readonly loop: WorkerLoop;
+  readonly shared: H1Shared;
+  readonly random: Random;
+  readonly router: Router;
+  readonly counters: Counters;
+  /** Requests may carry on, but every answer says close. */
+  readonly isDraining: boolean;
+  readonly allowConnect: boolean;
+  /** X-Forwarded-For and Via are added. */
+  readonly forwarded: boolean;
+  /** Weft's name in Via, null while `forwarded` is off. */
+  readonly via: Buffer | null;
+  /** Filled for each request that is sent: no object per request. */
+  readonly edits: { -readonly [K in keyof RequestEdits]: RequestEdits[K] };
+  /** Null while the access log is off: nothing is gathered then. */
+  readonly accessLog: AccessLog | null;
+  recordOverhead(us: number): void;
+  onConnectFailed(serviceKey: string, address: string): void;
+  log(level: LogLevel, message: string, fields?: LogFields): void;
+}
+
+/** Rare events by name; the common ones have slots of their own. */
+export interface Counters {
+  retried(): void;
+  /** An answer of Weft's own, or an exchange that broke. `service` null: none was found. */
+  error(label: string, service: Service | null): void;
+  detected(direction: string, result: string): void;
+  tcpError(direction: string, label: string): void;
+}
+
+/** One finished exchange, for the access log. */
+export interface AccessRecord {
+  readonly peer: string;
+  readonly method: string;
+  readonly target: string;
+  readonly version: number;
+  readonly host: string;
+  readonly status: number;
+  readonly responseBytes: number;
+  readonly durationMs: number;
+  readonly service: string;
+  readonly endpoint: string;
+  readonly userAgent: string;
+  readonly referer: string;
+  readonly error: string;
+}
+
+export interface AccessLog {
+  write(record: AccessRecord): void;
+}
+
+/** Where a client connection came in. */
+export interface ListenerState {
+  readonly snapshot: ListenerSnapshot;
+  readonly metrics: TransportMetrics;
+  /** Set when the listener serves one service. */
+  readonly fixedService: string | null;
+}

@@ -1,0 +1,43 @@
+// Rare events of the data path by label. Slots are found by a Map; none of this runs for an ordinary request.
+
+import type { MetricName } from "../core/telemetry/metric-names.ts";
+import type { Recorder } from "../core/telemetry/recorder.ts";
+import type { Counters } from "./forwarder-context.ts";
+import type { Service } from "./service.ts";
+
+export class ForwarderCounters implements Counters {
+  readonly #recorder: Recorder;
+  readonly #slots = new Map<string, number>();
+
+  constructor(recorder: Recorder) {
+    this.#recorder = recorder;
+  }
+
+  #count(metric: MetricName, labels: Record<string, string>, key: string): void {
+    let slot = this.#slots.get(key);
+    if (slot === undefined) {
+      slot = this.#recorder.counter(metric, labels);
+      this.#slots.set(key, slot);
+    }
+    this.#recorder.slots[slot]! += 1;
+  }
+
+  retried(): void {
+    this.#count("proxy_reused_connection_retries_total", {}, "retried");
+  }
+
+  error(label: string, service: Service | null): void {
+    const isInbound = service !== null && service.key.startsWith("inbound/");
+    this.#count(isInbound ? "inbound_http_errors_total" : "outbound_http_errors_total", { error: label }, `http ${isInbound} ${label}`);
+  }
+
+  detected(direction: string, result: string): void {
+    const metric = direction === "inbound" ? "inbound_tcp_detect_http_results_total" : "outbound_tcp_detect_http_results_total";
+    this.#count(metric, { result }, `detect ${direction} ${result}`);
+  }
+
+  tcpError(direction: string, label: string): void {
+    const metric = direction === "inbound" ? "inbound_tcp_errors_total" : "outbound_tcp_errors_total";
+    this.#count(metric, { error: label }, `tcp ${direction} ${label}`);
+  }
+}

@@ -1,0 +1,310 @@
+// The data path of one thread: takes accepted descriptors, owns everything that becomes of them (ForwarderLike).
+//
+// Shares nothing with other threads but the recorder's slots, which it alone writes, and updates of the configuration, which it
+// applies between events: services and endpoints that stay keep their connections, pools and estimates.
+
+import { Buffer } from "node:buffer";
+import { closeSync } from "node:fs";
+import { DEFAULT_LIMITS } from "../config/limits.ts";
+import type { ListenerSnapshot, WorkerProxy, WorkerService, WorkerUpdate } from "../config/snapshot.ts";
+import type { RequestEdits } from "../core/http/exchange.ts";
+import { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
+import type { HdrLatency } from "../core/telemetry/hdr.ts";
+import { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
+import { createRandom, type Random } from "../core/util/random.ts";
+import { AccessLogWriter } from "./access-log-writer.ts";
+import type { ClientConnection, ClientOwner } from "./client-connection.ts";
+import { DetectConnection } from "./detect-connection.ts";
+import { DownstreamH1 } from "./downstream-h1.ts";
+import { Endpoint } from "./endpoint.ts";
+import { errnoName } from "./errno.ts";
+import { ForwarderCounters } from "./forwarder-counters.ts";
+import type { AccessLog, Counters, ForwarderContext, ListenerState } from "./forwarder-context.ts";
+import type { ForwarderLike, ForwarderOptions, LogFields, LogLevel } from "./forwarder-types.ts";
+import { H1Shared } from "./h1-shared.ts";
+import { assertNativeHandles } from "./native-handles.ts";
+import { OwnListeners, splitAddress } from "./own-listeners.ts";
+import { Relay } from "./relay.ts";
+import { Router, type RouterEntry } from "./router.ts";
+import { Service } from "./service.ts";
+import { SilenceQueue } from "./silence-queue.ts";
+import { Transport } from "./transport.ts";
+import { WorkerLoop } from "./worker-loop.ts";
+
+const VIA_NAME = Buffer.from("weft", "latin1");
+const NO_RULES = { default: null, unknown: "refuse", allowOverride: false } as const;
+
+/** Owner of a transport for the moment between its making and its connection's. */
+const NOBODY = { onBytes() {}, onEnd() {}, onWritable() {}, onDeadline() {}, onClosed() {} };
+
+export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
+  readonly loop: WorkerLoop;
+  readonly shared = new H1Shared(DEFAULT_LIMITS);
+  readonly random: Random = createRandom((Math.random() * 0x7fffffff) | 0);
+  readonly router = new Router(NO_RULES);
+  readonly counters: Counters;
+  readonly edits: { -readonly [K in keyof RequestEdits]: RequestEdits[K] } = { hostFallback: Buffer.alloc(0), forwardedFor: null, via: null };
+  isDraining = false;
+  allowConnect = false;
+  forwarded = false;
+  via: Buffer | null = null;
+  accessLog: AccessLog | null = null;
+
+  readonly #options: ForwarderOptions;
+  readonly #overhead: HdrLatency;
+  readonly #silence: SilenceQueue;
+  readonly #services = new Map<string, Service>();
+  readonly #listeners = new Map<string, ListenerState>();
+  readonly #clients = new Map<ClientConnection, ListenerState>();
+  #ownListeners = new OwnListeners([]);
+  readonly #bugSlot: number;
+
+  constructor(options: ForwarderOptions) {
+    assertNativeHandles();
+    this.#options = options;
+    const { recorder } = options;
+    this.#overhead = recorder.hdr("proxy_overhead_us", {}, 3);
+    const delay = recorder.hdr("proxy_loop_delay_us", {}, 3);
+    this.#bugSlot = recorder.counter("proxy_callback_errors_total", {});
+    this.counters = new ForwarderCounters(recorder);
+    this.loop = new WorkerLoop(DEFAULT_LIMITS, {
+      slots: recorder.slots,
+      bodySlot: recorder.counter("proxy_body_bytes_total", {}),
+      copiedSlot: recorder.counter("proxy_body_bytes_copied_total", {}),
+      recordDelay: (us) => delay.record(us),
+      onBug: (error) => this.#onBug(error),
+    });
+    this.#silence = new SilenceQueue(this.loop);
+  }
+
+  // --- configuration ------------------------------------------------------------------------------------------------
+
+  update(update: WorkerUpdate): void {
+    this.loop.run(() => {
+      const { proxy } = update;
+      if (proxy !== null) this.#updateProxy(proxy);
+      const entries: RouterEntry[] = [];
+      for (const config of update.services) entries.push(this.#updateService(config));
+      for (const key of update.removed) {
+        this.#services.get(key)?.remove();
+        this.#services.delete(key);
+      }
+      this.router.update(entries, update.removed, proxy?.outbound ?? null);
+    });
+  }
+
+  #updateProxy(proxy: WorkerProxy): void {
+    this.loop.limits = proxy.limits;
+    this.shared.setLimits(proxy.limits);
+    this.allowConnect = proxy.allowConnect;
+    this.forwarded = proxy.forwarded;
+    this.via = proxy.forwarded ? VIA_NAME : null;
+    if (proxy.accessLog === "off") this.accessLog = null;
+    else this.accessLog = new AccessLogWriter(proxy.accessLog);
+    this.#ownListeners = new OwnListeners(proxy.listeners.map(({ listen }) => listen));
+    for (const snapshot of proxy.listeners) this.#listeners.set(snapshot.id, this.#listenerState(snapshot));
+    const ids = new Set(proxy.listeners.map(({ id }) => id));
+    for (const id of this.#listeners.keys()) {
+      if (!ids.has(id)) this.#listeners.delete(id);
+    }
+  }
+
+  #listenerState(snapshot: ListenerSnapshot): ListenerState {
+    const { host, port } = snapshot.listen;
+    const metrics = new TransportMetrics(this.#options.recorder, {
+      direction: snapshot.direction,
+      peer: "src",
+      target_addr: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
+      target_ip: host,
+      target_port: String(port),
+      tls: "no_identity",
+      no_tls_reason: "disabled",
+    });
+    return { snapshot, metrics, fixedService: snapshot.service };
+  }
+
+  #updateService(config: WorkerService): RouterEntry {
+    let service = this.#services.get(config.key);
+    if (service === undefined) {
+      service = new Service(this, config, this.#endpointMetrics(config, "", "", ""));
+      this.#services.set(config.key, service);
+    }
+    service.update(config, (address, owner) => this.#makeEndpoint(config, address, owner));
+    return { key: config.key, hosts: config.hosts, ports: config.ports, service };
+  }
+
+  #makeEndpoint(config: WorkerService, address: string, owner: Service): Endpoint {
+    const { host, port } = splitAddress(address);
+    const isInbound = config.key.startsWith("inbound/");
+    return new Endpoint(this, owner, {
+      address,
+      host,
+      port,
+      isIpv6: host.includes(":"),
+      isOwnListener: this.#ownListeners.has(host, port),
+      metrics: this.#endpointMetrics(config, address, host, String(port)),
+      transportMetrics: new TransportMetrics(this.#options.recorder, {
+        direction: isInbound ? "inbound" : "outbound",
+        peer: "dst",
+        target_addr: address,
+        target_ip: host,
+        target_port: String(port),
+        tls: "no_identity",
+        no_tls_reason: "disabled",
+        dst_service: config.name,
+        dst_namespace: config.namespace,
+      }),
+    });
+  }
+
+  #endpointMetrics(config: WorkerService, address: string, ip: string, port: string): EndpointMetrics {
+    return new EndpointMetrics(this.#options.recorder, {
+      direction: config.key.startsWith("inbound/") ? "inbound" : "outbound",
+      dst_service: config.name,
+      dst_namespace: config.namespace,
+      target_addr: address,
+      target_ip: ip,
+      target_port: port,
+      tls: "no_identity",
+      no_tls_reason: "disabled",
+    });
+  }
+
+  // --- connections --------------------------------------------------------------------------------------------------
+
+  adopt(fd: number, listenerId: string): void {
+    this.loop.run(() => this.#adopt(fd, listenerId));
+  }
+
+  #adopt(fd: number, listenerId: string): void {
+    const listener = this.#listeners.get(listenerId);
+    if (listener === undefined) {
+      // Its listener went with a reload while it was on its way; nobody knows what it was for.
+      closeSync(fd);
+      this.log("warn", "a connection came from a listener that is gone", { listener: listenerId });
+      return;
+    }
+    const transport = Transport.adopt(this.loop, fd, NOBODY);
+    transport.setMeter(listener.metrics);
+    listener.metrics.opened();
+    const { protocol } = listener.snapshot;
+    let client: ClientConnection;
+    if (protocol === "http1") {
+      client = new DownstreamH1(this, listener, this, transport);
+      this.#register(client, listener);
+    } else if (protocol === "detect") {
+      const detecting = new DetectConnection(this, listener, this, transport);
+      client = detecting;
+      this.#register(client, listener);
+      this.#silence.add(detecting);
+    } else {
+      this.#adoptOpaque(listener, transport);
+      return;
+    }
+    if (this.isDraining) client.drain();
+  }
+
+  #adoptOpaque(listener: ListenerState, transport: Transport): void {
+    const service = listener.fixedService === null ? this.router.default() : this.router.fixed(listener.fixedService);
+    if (service === null) {
+      this.counters.tcpError(listener.snapshot.direction, "no route");
+      transport.close(false);
+      listener.metrics.closed("");
+      return;
+    }
+    const relay = new Relay(this, listener, this, transport, service, false);
+    this.#register(relay, listener);
+    relay.start(null);
+  }
+
+  #register(client: ClientConnection, listener: ListenerState): void {
+    this.#clients.set(client, listener);
+    this.#options.onOpenConnections(this.#clients.size);
+  }
+
+  replace(previous: ClientConnection, next: ClientConnection): void {
+    const listener = this.#clients.get(previous);
+    if (listener === undefined) return;
+    this.#clients.delete(previous);
+    this.#clients.set(next, listener);
+    if (this.isDraining) next.drain();
+  }
+
+  becomeRelay(previous: ClientConnection, transport: Transport, listener: ListenerState, service: Service, _version: number): void {
+    const relay = new Relay(this, listener, this, transport, service, true);
+    this.replace(previous, relay);
+    relay.start(null);
+  }
+
+  onConnectionClosed(client: ClientConnection, errno: number): void {
+    const listener = this.#clients.get(client);
+    if (listener === undefined) return;
+    this.#clients.delete(client);
+    listener.metrics.closed(errnoName(errno));
+    this.#options.onOpenConnections(this.#clients.size);
+  }
+
+  get openConnections(): number {
+    return this.#clients.size;
+  }
+
+  idle(): boolean {
+    return this.#clients.size === 0;
+  }
+
+  drain(): void {
+    if (this.isDraining) return;
+    this.isDraining = true;
+    this.loop.run(() => {
+      for (const client of this.#clients.keys()) client.drain();
+    });
+  }
+
+  cut(): number {
+    const count = this.#clients.size;
+    this.loop.run(() => {
+      for (const client of [...this.#clients.keys()]) client.cut();
+      for (const service of this.#services.values()) service.remove();
+      this.loop.closeAll();
+    });
+    return count;
+  }
+
+  // --- what others of this thread use -------------------------------------------------------------------------------
+
+  recordOverhead(us: number): void {
+    this.#overhead.record(us);
+  }
+
+  onConnectFailed(serviceKey: string, address: string): void {
+    this.#options.onConnectFailed(serviceKey, address);
+  }
+
+  log(level: LogLevel, message: string, fields?: LogFields): void {
+    this.#options.log(level, message, fields);
+  }
+
+  #onBug(error: unknown): void {
+    this.loop.slots[this.#bugSlot]! += 1;
+    this.log("error", "[WEFT_INTERNAL] an exception in a callback; that connection was closed", {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+  }
+
+  stats(): object {
+    return {
+      connections: this.#clients.size,
+      transports: this.loop.size,
+      buffers: { stream: this.loop.readBuffers.inUse, out: this.loop.outChunks.inUse },
+      services: [...this.#services.values()].map((service) => service.stats()),
+    };
+  }
+
+  histograms(): object {
+    return {};
+  }
+}
+
+export function createForwarder(options: ForwarderOptions): ForwarderLike {
+  return new Forwarder(options);
+}

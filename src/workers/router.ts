@@ -1,0 +1,113 @@
+// Which service a request is for. The answer is remembered by the bytes of the authority, so that the usual request costs a
+// hash and a comparison and no string; the naming rules themselves are core/route's.
+
+import type { Buffer } from "node:buffer";
+import { ERRORS } from "../core/errors/error-codes.ts";
+import { FIELD_STRIDE, FieldId, type MessageHead } from "../core/http/head.ts";
+import { type RoutedService, RouteTable } from "../core/route/route-table.ts";
+import type { OutboundRules } from "../config/snapshot.ts";
+import type { Service } from "./service.ts";
+
+export interface Route {
+  readonly service: Service | null;
+  /** Why there is none. */
+  readonly errorId: number;
+  readonly detail: string;
+}
+
+interface Remembered {
+  readonly authority: Uint8Array;
+  readonly route: Route;
+}
+
+/** Direct-mapped: a power of two. */
+const MEMORY = 256;
+
+/** A service's row in the table: the rules need its names, forwarding needs the service itself. */
+export interface RouterEntry extends RoutedService {
+  readonly service: Service;
+}
+
+export class Router {
+  readonly #table: RouteTable<RouterEntry>;
+  #rules: OutboundRules;
+  #memory: (Remembered | undefined)[] = new Array(MEMORY).fill(undefined);
+
+  constructor(rules: OutboundRules) {
+    this.#rules = rules;
+    this.#table = new RouteTable<RouterEntry>([], rules);
+  }
+
+  /** What changed in the configuration. Requests in flight keep the service that they have. */
+  update(changed: readonly RouterEntry[], removed: readonly string[], rules: OutboundRules | null): void {
+    if (rules !== null) this.#rules = rules;
+    this.#table.update(changed, removed, rules);
+    this.#memory = new Array(MEMORY).fill(undefined);
+  }
+
+  /** For listeners that serve one service. */
+  fixed(key: string): Service | null {
+    return this.#table.get(key)?.service ?? null;
+  }
+
+  /** For connections that name nothing: opaque ones. */
+  default(): Service | null {
+    return this.#table.defaultService()?.service ?? null;
+  }
+
+  /** By the head's authority, or by a client's l5d-dst-override where that counts. */
+  route(head: MessageHead): Route {
+    if (this.#rules.allowOverride && head.hasEdits) {
+      const override = this.#override(head);
+      if (override !== null) return override;
+    }
+    const from = head.start + head.authorityStart;
+    const to = head.start + head.authorityEnd;
+    const { buffer } = head;
+    let hash = to - from;
+    for (let i = from; i < to; i++) hash = (Math.imul(hash, 31) + buffer[i]!) | 0;
+    const slot = hash & (MEMORY - 1);
+    const known = this.#memory[slot];
+    if (known !== undefined && isEqual(known.authority, buffer, from, to)) return known.route;
+    const route = this.#lookup(buffer.toString("latin1", from, to));
+    this.#memory[slot] = { authority: Uint8Array.prototype.slice.call(buffer, from, to), route };
+    return route;
+  }
+
+  #lookup(authority: string): Route {
+    const found = this.#table.lookup(authority);
+    switch (found.kind) {
+      case "service":
+        return { service: found.service.service, errorId: 0, detail: "" };
+      case "none": {
+        const service = this.default();
+        if (service !== null) return { service, errorId: 0, detail: "" };
+        return { service: null, errorId: ERRORS.WEFT_NO_ROUTE.id, detail: `${authority || "no Host"}: names no service, and outbound.default is not set` };
+      }
+      default:
+        return { service: null, errorId: ERRORS.WEFT_NO_ROUTE.id, detail: `${authority}: ${UNKNOWN[found.reason]}` };
+    }
+  }
+
+  #override(head: MessageHead): Route | null {
+    for (let i = 0; i < head.count; i++) {
+      if (head.ids[i] !== FieldId.l5dDstOverride) continue;
+      const at = i * FIELD_STRIDE;
+      const value = head.text(head.fields[at + 2]!, head.fields[at + 3]!);
+      const found = this.#table.lookupOverride(value);
+      if (found.kind === "service") return { service: found.service.service, errorId: 0, detail: "" };
+      return { service: null, errorId: ERRORS.WEFT_BAD_OVERRIDE.id, detail: value };
+    }
+    return null;
+  }
+}
+
+const UNKNOWN = { malformed: "not host[:port]", name: "no service has this name", port: "the service has no such port" } as const;
+
+function isEqual(known: Uint8Array, buffer: Buffer, from: number, to: number): boolean {
+  if (known.length !== to - from) return false;
+  for (let i = 0; i < known.length; i++) {
+    if (known[i] !== buffer[from + i]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,150 @@
+// A service as one worker sees it: its endpoints, the picker among them, and the queue of requests that found none ready.
+//
+// The queue is bounded (pendingRequestsMax) and has a gate: once a request has waited failFastTimeoutMs in vain, later ones fail at
+// once, until any endpoint becomes ready again (Linkerd's fail-fast).
+
+import { createPicker } from "../core/balance/create-picker.ts";
+import type { Picker } from "../core/balance/picker.ts";
+import { ERRORS } from "../core/errors/error-codes.ts";
+import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
+import type { LoadBalancer, WorkerService } from "../config/snapshot.ts";
+import type { Endpoint, EndpointOwner, Waiter } from "./endpoint.ts";
+import type { ForwarderContext } from "./forwarder-context.ts";
+import type { Sweepable } from "./worker-loop.ts";
+
+export class Service implements EndpointOwner, Sweepable {
+  readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly endpoints = new Map<string, Endpoint>();
+  config: WorkerService;
+
+  readonly #context: ForwarderContext;
+  /** Requests that Weft answered itself before any endpoint was chosen. */
+  readonly #synthesized: EndpointMetrics;
+  #picker: Picker<Endpoint>;
+  #kind: LoadBalancer;
+  #queue: Waiter[] = [];
+  #isGateShut = false;
+
+  constructor(context: ForwarderContext, config: WorkerService, synthesized: EndpointMetrics) {
+    this.#context = context;
+    this.config = config;
+    this.key = config.key;
+    this.name = config.name;
+    this.namespace = config.namespace;
+    this.#synthesized = synthesized;
+    this.#kind = config.loadBalancer;
+    this.#picker = createPicker(config.loadBalancer);
+  }
+
+  /** Every port is declared to speak HTTP: opaque connections are refused. */
+  get isHttpOnly(): boolean {
+    const { ports } = this.config;
+    return ports.length > 0 && ports.every(({ protocol }) => protocol === "http1" || protocol === "http2" || protocol === "grpc");
+  }
+
+  get hasReady(): boolean {
+    return this.#picker.readyCount > 0;
+  }
+
+  /** Finds the waiter an endpoint, now or later; it hears `onEndpoint` or `onUnavailable`. */
+  assign(waiter: Waiter): void {
+    const endpoint = this.#picker.pick(this.#context.loop.now, this.#context.random);
+    if (endpoint !== null) {
+      waiter.onEndpoint(endpoint);
+      return;
+    }
+    const { limits } = this.#context.shared;
+    if (this.#isGateShut) {
+      waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, this.key);
+    } else if (this.#queue.length >= limits.pendingRequestsMax) {
+      waiter.onUnavailable(ERRORS.WEFT_LOAD_SHED.id, this.key);
+    } else {
+      waiter.isWaiting = true;
+      waiter.waitDeadline = this.#context.loop.now + limits.failFastTimeoutMs;
+      this.#queue.push(waiter);
+      this.#context.loop.sweepables.add(this);
+    }
+  }
+
+  /** An endpoint for an opaque connection, or null. */
+  pick(): Endpoint | null {
+    return this.#picker.pick(this.#context.loop.now, this.#context.random);
+  }
+
+  setReady(endpoint: Endpoint, isReady: boolean): void {
+    this.#picker.setReady(endpoint, isReady);
+    if (isReady) this.#dispatch();
+  }
+
+  #dispatch(): void {
+    this.#isGateShut = false;
+    const queue = this.#queue;
+    if (queue.length === 0) return;
+    this.#queue = [];
+    for (const waiter of queue) {
+      if (!waiter.isWaiting) continue;
+      waiter.isWaiting = false;
+      this.assign(waiter);
+    }
+  }
+
+  sweep(now: number): void {
+    const queue = this.#queue;
+    if (queue.length === 0) {
+      this.#context.loop.sweepables.delete(this);
+      return;
+    }
+    const late = queue.filter((waiter) => waiter.isWaiting && waiter.waitDeadline <= now);
+    if (late.length === 0) return;
+    this.#isGateShut = true;
+    this.#queue = queue.filter((waiter) => waiter.isWaiting && waiter.waitDeadline > now);
+    for (const waiter of late) {
+      waiter.isWaiting = false;
+      waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, this.key);
+    }
+  }
+
+  /** New configuration or addresses: what stays is not touched. `make` builds an endpoint for an address that is new. */
+  update(config: WorkerService, make: (address: string, service: Service) => Endpoint): void {
+    this.config = config;
+    const wanted = new Set(config.endpoints);
+    for (const [address, endpoint] of this.endpoints) {
+      if (wanted.has(address)) continue;
+      this.endpoints.delete(address);
+      endpoint.remove();
+    }
+    for (const address of wanted) {
+      if (!this.endpoints.has(address)) this.endpoints.set(address, make(address, this));
+    }
+    const members = [...this.endpoints.values()];
+    if (config.loadBalancer !== this.#kind) {
+      this.#picker.update([]);
+      this.#kind = config.loadBalancer;
+      this.#picker = createPicker(config.loadBalancer);
+    }
+    this.#picker.update(members);
+    if (this.#picker.readyCount > 0) this.#dispatch();
+  }
+
+  /** The service is gone from the configuration. */
+  remove(): void {
+    for (const endpoint of this.endpoints.values()) endpoint.remove();
+    this.endpoints.clear();
+    this.#picker.update([]);
+  }
+
+  recordSynthesized(status: number, label: string): void {
+    this.#synthesized.failed(status, label);
+  }
+
+  stats(): object {
+    return {
+      service: this.key,
+      loadBalancer: this.#kind,
+      waiting: this.#queue.length,
+      endpoints: [...this.endpoints.values()].map((endpoint) => endpoint.stats()),
+    };
+  }
+}

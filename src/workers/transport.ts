@@ -1,0 +1,432 @@
+// One TCP connection on a native handle: reads into the worker's buffers, writes gathered per turn, back-pressure.
+//
+// Rules that hold here and nowhere else has to think of:
+//   - bytes of the shared receive buffer are copied before they are written (they come without a lease);
+//   - leased bytes are handed to the kernel as they are, and the lease is held until the kernel took them;
+//   - one write per turn: small pieces gather in a chunk, `flush` writes it;
+//   - the owner is never called back from inside one of its own calls: failures of writes are told after the event;
+//   - after `onClosed` nothing is called any more. It is called exactly once.
+
+import { Buffer } from "node:buffer";
+import type { Lease } from "../core/http/exchange.ts";
+import { ConnectWrap, type ConnectRequest, lastWriteWasAsync, newTcpHandle, readResult, ShutdownWrap, type TcpHandle, UV_EOF, type WriteRequest } from "./native-handles.ts";
+import type { OutChunk } from "./out-chunk.ts";
+import type { ReadBuffer } from "./read-buffer.ts";
+import type { WorkerLoop } from "./worker-loop.ts";
+
+/** Bytes that are copied into the chunk rather than written on their own: below it a copy is cheaper than a system call. */
+const COPY_MAX = 4 * 1024;
+
+const NOTHING = Buffer.alloc(0);
+
+const UV_ECANCELED = -125;
+
+/** Who owns a transport: a codec's connection, a relay, a detector. */
+export interface TransportOwner {
+  /** Bytes arrived. `lease` null: valid during the call. */
+  onBytes(buffer: Buffer, start: number, end: number, lease: Lease | null): void;
+  /** FIN: no more bytes will come. */
+  onEnd(): void;
+  /** Unsent bytes fell below the mark: sources may go on. */
+  onWritable(): void;
+  /** `deadlineAt` has passed; it was cleared. */
+  onDeadline(): void;
+  /** The connection is gone; errno 0 when it was closed by us or cleanly, negative otherwise. */
+  onClosed(errno: number): void;
+}
+
+export class Transport {
+  owner: TransportOwner;
+  readonly loop: WorkerLoop;
+  #handle: TcpHandle;
+  #readBuffer: ReadBuffer | null = null;
+  #chunk: OutChunk | null = null;
+  #isReading = false;
+  #isConnecting = false;
+  #isEnded = false;
+  #isShut = false;
+  #wantsShutdown = false;
+  #isClosed = false;
+  #isAnnounced = false;
+  #errno = 0;
+  /** Index in the loop's table, for O(1) removal. */
+  tableIndex = -1;
+  /** Bytes given to the kernel's write queue and not yet taken. */
+  unsentBytes = 0;
+  /** Total of both directions, for metrics and progress checks. */
+  bytesRead = 0;
+  bytesWritten = 0;
+  /** The next read should go into a stream buffer: a body follows. */
+  expectsBody = false;
+  /** Milliseconds of the loop's clock when `onDeadline` is due; 0: none. */
+  deadlineAt = 0;
+  /** For the write deadline: queue size and time at the last look that saw progress. */
+  stalledQueue = 0;
+  stalledSince = 0;
+  #readSlot = -1;
+  #writeSlot = -1;
+  readonly #congestionMark: number;
+
+  private constructor(loop: WorkerLoop, handle: TcpHandle, owner: TransportOwner) {
+    this.loop = loop;
+    this.#handle = handle;
+    this.owner = owner;
+    this.#congestionMark = loop.limits.writeBufferBytesMax;
+    handle.weft = this;
+    loop.add(this);
+  }
+
+  /** Takes ownership of a connected descriptor. Throws (after closing it) when it is none. */
+  static adopt(loop: WorkerLoop, fd: number, owner: TransportOwner): Transport {
+    const handle = newTcpHandle();
+    const error = handle.open(fd);
+    if (error !== 0) {
+      handle.close();
+      throw new Error(`cannot open descriptor ${fd}: errno ${error}`);
+    }
+    const transport = new Transport(loop, handle, owner);
+    transport.#begin();
+    return transport;
+  }
+
+  /** Begins to connect; `onConnected(status)` is called later, 0 or a negative errno. Bytes may be written at once. */
+  static connect(loop: WorkerLoop, host: string, port: number, isIpv6: boolean, owner: TransportOwner, onConnected: (status: number) => void): Transport {
+    const handle = newTcpHandle();
+    const transport = new Transport(loop, handle, owner);
+    const request = new ConnectWrap();
+    transport.#isConnecting = true;
+    request.owner = transport;
+    request.oncomplete = function (this: ConnectRequest, status: number): void {
+      const self = this.owner as Transport;
+      self.#isConnecting = false;
+      self.loop.beginEvent();
+      try {
+        if (self.#isClosed) return;
+        if (status === 0) self.#begin();
+        onConnected(status);
+      } catch (error) {
+        self.#guard(error);
+      } finally {
+        self.loop.endEvent();
+      }
+    };
+    const error = isIpv6 ? handle.connect6(request, host, port) : handle.connect(request, host, port);
+    if (error !== 0) {
+      // Told as any other failure: later, never from inside the caller's call.
+      loop.defer(() => {
+        if (!transport.#isClosed) onConnected(error);
+      });
+    }
+    return transport;
+  }
+
+  #begin(): void {
+    this.#readBuffer = this.loop.readBuffers.shared;
+    this.#handle.setNoDelay(true);
+    this.#handle.onread = onRead;
+    this.#handle.useUserBuffer(this.#readBuffer.bytes);
+    this.resume();
+  }
+
+  /** Bytes are counted here from now on. */
+  setMeter(meter: { readonly readSlot: number; readonly writeSlot: number }): void {
+    this.#readSlot = meter.readSlot;
+    this.#writeSlot = meter.writeSlot;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get isConnecting(): boolean {
+    return this.#isConnecting;
+  }
+
+  /** More is queued than a source should add to. */
+  get isCongested(): boolean {
+    return this.unsentBytes > this.#congestionMark;
+  }
+
+  get isReading(): boolean {
+    return this.#isReading;
+  }
+
+  /** Bytes still in libuv's queue, for the write deadline. */
+  get queueSize(): number {
+    return this.#isClosed ? 0 : this.#handle.writeQueueSize;
+  }
+
+  /** Stops reading; the kernel's buffer fills and the peer is slowed down. */
+  pause(): void {
+    if (this.#isReading && !this.#isClosed) {
+      this.#isReading = false;
+      this.#handle.readStop();
+    }
+  }
+
+  resume(): void {
+    if (!this.#isReading && !this.#isEnded && !this.#isClosed && this.#readBuffer !== null) {
+      this.#isReading = true;
+      const error = this.#handle.readStart();
+      if (error !== 0) this.#fail(error);
+    }
+  }
+
+  /** Called by `onRead`: handles one read result, returns the buffer for the next when it is another one. */
+  handleRead(count: number): Uint8Array | undefined {
+    const buffer = this.#readBuffer;
+    if (this.#isClosed || buffer === null) return undefined;
+    const loop = this.loop;
+    loop.beginEvent();
+    try {
+      if (count > 0) {
+        this.bytesRead += count;
+        if (this.#readSlot >= 0) loop.slots[this.#readSlot]! += count;
+        this.owner.onBytes(buffer.bytes, 0, count, buffer.isShared ? null : buffer);
+      } else if (count === UV_EOF) {
+        this.#isEnded = true;
+        this.#isReading = false;
+        this.#handle.readStop();
+        this.owner.onEnd();
+      } else if (count < 0) {
+        this.#fail(count);
+      }
+    } catch (error) {
+      this.#guard(error);
+    }
+    loop.endEvent();
+    if (this.#isClosed) return undefined;
+    return this.#nextReadBuffer(buffer, count);
+  }
+
+  #nextReadBuffer(current: ReadBuffer, count: number): Uint8Array | undefined {
+    const pool = this.loop.readBuffers;
+    const wantsStream = this.expectsBody || (current.isShared && count === current.bytes.length);
+    if (wantsStream) {
+      if (!current.isShared && !current.isLent) return undefined;
+      this.#readBuffer = pool.take();
+    } else {
+      if (current.isShared) return undefined;
+      // Small reads on a stream buffer (a quiet tunnel): give the memory back. Large ones keep streaming.
+      if (count > COPY_MAX && !current.isLent) return undefined;
+      this.#readBuffer = count > COPY_MAX ? pool.take() : pool.shared;
+    }
+    if (!current.isShared) current.release();
+    return this.#readBuffer.bytes;
+  }
+
+  /** Room for `size` bytes in the chunk that the next flush writes. Use `chunkBytes`/`chunkLength`, then `advance`. */
+  reserve(size: number): OutChunk {
+    let chunk = this.#chunk;
+    if (chunk !== null && chunk.length + size <= chunk.bytes.length) return chunk;
+    if (chunk !== null) this.flush();
+    chunk = this.loop.outChunks.take(size);
+    this.#chunk = chunk;
+    return chunk;
+  }
+
+  /** Takes bytes; small or unleased ones are copied, leased ones written as they are. Never fails; see `isCongested`. */
+  write(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    if (this.#isClosed) return;
+    const size = end - start;
+    const { slots } = this.loop;
+    slots[this.loop.bodySlot]! += size;
+    if (lease === null || size <= COPY_MAX) {
+      slots[this.loop.copiedSlot]! += size;
+      this.#copy(buffer, start, end);
+      return;
+    }
+    const chunk = this.#chunk;
+    if (chunk === null) {
+      this.#submit(buffer.subarray(start, end), size, lease, null);
+      return;
+    }
+    this.#chunk = null;
+    this.#submitPair(chunk, buffer.subarray(start, end), lease);
+  }
+
+  #copy(buffer: Buffer, start: number, end: number): void {
+    let from = start;
+    while (from < end) {
+      const chunk = this.#chunk !== null && this.#chunk.length < this.#chunk.bytes.length ? this.#chunk : this.reserve(1);
+      const size = Math.min(end - from, chunk.bytes.length - chunk.length);
+      buffer.copy(chunk.bytes, chunk.length, from, from + size);
+      chunk.length += size;
+      from += size;
+    }
+  }
+
+  /** Writes what was gathered. */
+  flush(): void {
+    const chunk = this.#chunk;
+    if (chunk === null) return;
+    this.#chunk = null;
+    if (this.#isClosed || chunk.length === 0) {
+      this.loop.outChunks.give(chunk);
+      return;
+    }
+    this.#submit(chunk.bytes.subarray(0, chunk.length), chunk.length, null, chunk);
+  }
+
+  #submit(bytes: Buffer, size: number, lease: Lease | null, chunk: OutChunk | null): void {
+    const request = this.loop.takeWriteRequest();
+    request.buffer = bytes;
+    const error = this.#handle.writeBuffer(request, bytes);
+    this.#submitted(request, error, size, lease, chunk);
+  }
+
+  #submitPair(chunk: OutChunk, bytes: Buffer, lease: Lease): void {
+    const size = chunk.length + bytes.length;
+    const buffers = [chunk.bytes.subarray(0, chunk.length), bytes];
+    const request = this.loop.takeWriteRequest();
+    request.buffer = buffers;
+    const error = this.#handle.writev(request, buffers, true);
+    this.#submitted(request, error, size, lease, chunk);
+  }
+
+  #submitted(request: WriteRequest, error: number, size: number, lease: Lease | null, chunk: OutChunk | null): void {
+    this.bytesWritten += size;
+    if (this.#writeSlot >= 0) this.loop.slots[this.#writeSlot]! += size;
+    if (error === 0 && lastWriteWasAsync()) {
+      if (this.unsentBytes === 0) {
+        this.stalledSince = this.loop.now;
+        this.stalledQueue = 0;
+      }
+      this.unsentBytes += size;
+      if (lease !== null) lease.retain();
+      request.transport = this;
+      request.lease = lease;
+      request.chunk = chunk;
+      request.bytes = size;
+      request.oncomplete = onWritten;
+      return;
+    }
+    this.loop.giveWriteRequest(request);
+    if (chunk !== null) this.loop.outChunks.give(chunk);
+    if (error !== 0) this.#fail(error);
+  }
+
+  /** Called by `onWritten`. */
+  handleWritten(size: number, status: number): void {
+    this.unsentBytes -= size;
+    if (this.#isClosed) return;
+    if (status < 0 && status !== UV_ECANCELED) {
+      this.#fail(status);
+      return;
+    }
+    this.stalledSince = this.loop.now;
+    if (this.unsentBytes <= this.#congestionMark >> 1) this.owner.onWritable();
+    if (this.unsentBytes === 0 && this.#wantsShutdown) this.#shut();
+  }
+
+  /** Writes nothing: fails, and so closes, when the peer has answered an earlier write with RST. */
+  touchWrite(): void {
+    if (!this.#isClosed && this.unsentBytes === 0) this.#submit(NOTHING, 0, null, null);
+  }
+
+  /** FIN after everything written so far. */
+  shutdown(): void {
+    if (this.#isClosed || this.#isShut || this.#wantsShutdown) return;
+    this.flush();
+    if (this.unsentBytes > 0 || this.#isConnecting) this.#wantsShutdown = true;
+    else this.#shut();
+  }
+
+  get isShut(): boolean {
+    return this.#isShut || this.#wantsShutdown;
+  }
+
+  #shut(): void {
+    this.#wantsShutdown = false;
+    this.#isShut = true;
+    const request = new ShutdownWrap();
+    request.owner = this;
+    request.oncomplete = ignore;
+    // A failure (ENOTCONN) means that the peer is gone; the read side says so.
+    this.#handle.shutdown(request);
+  }
+
+  /** For a connection in the making: what was asked before it was there. */
+  finishConnect(): void {
+    if (this.#wantsShutdown && this.unsentBytes === 0) this.#shut();
+  }
+
+  /** Closes now. Queued bytes are lost; `isAbort`: with RST, so that the peer sees that the message is not complete. */
+  close(isAbort: boolean): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#isReading = false;
+    this.loop.remove(this);
+    if (this.#chunk !== null) {
+      this.loop.outChunks.give(this.#chunk);
+      this.#chunk = null;
+    }
+    if (this.#readBuffer !== null && !this.#readBuffer.isShared) this.#readBuffer.release();
+    this.#readBuffer = null;
+    if (!isAbort || this.#handle.reset() !== 0) this.#handle.close();
+    this.loop.deferClosed(this);
+  }
+
+  #fail(errno: number): void {
+    if (this.#isClosed) return;
+    this.#errno = errno;
+    this.close(false);
+  }
+
+  #guard(error: unknown): void {
+    this.loop.reportBug(error);
+    this.#errno = 0;
+    this.close(true);
+  }
+
+  /** Called by the loop at the end of the event in which it was closed. */
+  announceClosed(): void {
+    if (this.#isAnnounced) return;
+    this.#isAnnounced = true;
+    try {
+      this.owner.onClosed(this.#errno);
+    } catch (error) {
+      this.loop.reportBug(error);
+    }
+  }
+
+  /** For logs and X-Forwarded-For; asks the kernel. */
+  peerAddress(): { address: string; port: number } {
+    const out: { address?: string; port?: number } = {};
+    if (this.#isClosed || this.#handle.getpeername(out) !== 0) return { address: "unknown", port: 0 };
+    return { address: out.address ?? "unknown", port: out.port ?? 0 };
+  }
+
+  /** The owner's guard around calls that come from timers and not from the kernel. */
+  checkDeadline(now: number): void {
+    if (this.deadlineAt === 0 || now < this.deadlineAt || this.#isClosed) return;
+    this.deadlineAt = 0;
+    try {
+      this.owner.onDeadline();
+    } catch (error) {
+      this.#guard(error);
+    }
+  }
+}
+
+function onRead(this: TcpHandle): Uint8Array | undefined {
+  return (this.weft as Transport).handleRead(readResult());
+}
+
+function onWritten(this: WriteRequest, status: number): void {
+  const transport = this.transport as Transport;
+  const loop = transport.loop;
+  loop.beginEvent();
+  this.buffer = null;
+  if (this.lease !== null) (this.lease as Lease).release();
+  if (this.chunk !== null) loop.outChunks.give(this.chunk as OutChunk);
+  try {
+    transport.handleWritten(this.bytes, status);
+  } catch (error) {
+    loop.reportBug(error);
+    transport.close(true);
+  }
+  loop.endEvent();
+}
+
+function ignore(): void {}

@@ -1,0 +1,237 @@
+// What all connections of one forwarding thread share: clock, memory, deadlines, and the end of each event.
+//
+// Every entry from outside (kernel event, timer, message) is bracketed by `beginEvent` and `endEvent`. Between them code
+// only records and writes; what must not happen inside a caller's call (telling an owner that its connection is gone,
+// beginning the next pipelined request) is deferred to `endEvent`, which runs it in order until nothing is left.
+
+import { performance } from "node:perf_hooks";
+import type { Limits } from "../config/limits.ts";
+import { LoopClock } from "./loop-clock.ts";
+import { WriteWrap, type WriteRequest } from "./native-handles.ts";
+import { OutChunkPool } from "./out-chunk.ts";
+import { ReadBufferPool } from "./read-buffer.ts";
+import type { Transport } from "./transport.ts";
+
+/** Deadlines are looked at this often: precise enough for limits of 100 ms and more, invisible in CPU. */
+const SWEEP_MS = 100;
+
+/** Something whose time inside Weft is being measured: an exchange. */
+export interface Timed {
+  /** Gets the time of one event in which it was touched: waiting for the loop plus the time in the callback. */
+  addOverhead(ms: number): void;
+}
+
+/** Something with deadlines of its own, looked at with the connections'. */
+export interface Sweepable {
+  sweep(now: number): void;
+}
+
+export interface WorkerLoopOptions {
+  /** The recorder's slots: transports add bytes to theirs. */
+  readonly slots: Float64Array;
+  /** Slots that count body bytes: all that are forwarded, and those copied in user space on the way. */
+  readonly bodySlot: number;
+  readonly copiedSlot: number;
+  readonly recordDelay: (us: number) => void;
+  readonly onBug: (error: unknown) => void;
+}
+
+export class WorkerLoop {
+  limits: Limits;
+  readonly slots: Float64Array;
+  readonly readBuffers = new ReadBufferPool();
+  readonly outChunks = new OutChunkPool();
+  /** Queues in which requests wait. Empty most of the time. */
+  readonly sweepables = new Set<Sweepable>();
+  readonly bodySlot: number;
+  readonly copiedSlot: number;
+
+  readonly #clock: LoopClock;
+  readonly #onBug: (error: unknown) => void;
+  readonly #transports: Transport[] = [];
+  #depth = 0;
+  #spareRequest: WriteRequest | null = null;
+  #closed: Transport[] = [];
+  #deferred: (() => void)[] = [];
+  #touched: Timed | null = null;
+  #alsoTouched: Timed[] = [];
+  #sweep: NodeJS.Timeout | null = null;
+  #isFlushScheduled = false;
+
+  constructor(limits: Limits, options: WorkerLoopOptions) {
+    this.limits = limits;
+    this.slots = options.slots;
+    this.bodySlot = options.bodySlot;
+    this.copiedSlot = options.copiedSlot;
+    this.#onBug = options.onBug;
+    this.#clock = new LoopClock(options.recordDelay);
+  }
+
+  /** Milliseconds, monotonic, of the current event's start. */
+  get now(): number {
+    return this.#clock.now;
+  }
+
+  /** Open transports. */
+  get size(): number {
+    return this.#transports.length;
+  }
+
+  beginEvent(): void {
+    if (this.#depth++ === 0) this.#clock.beginEvent();
+  }
+
+  endEvent(): void {
+    if (this.#depth === 1) this.#runDeferred();
+    this.#depth--;
+    if (this.#depth === 0 && this.#touched !== null) this.#recordOverhead();
+  }
+
+  /** Runs `work` as an event: for timers and messages. */
+  run(work: () => void): void {
+    this.beginEvent();
+    try {
+      work();
+    } catch (error) {
+      this.reportBug(error);
+    }
+    this.endEvent();
+  }
+
+  /** The exchange is being worked on in this event. */
+  touch(timed: Timed): void {
+    if (this.#touched === timed) return;
+    if (this.#touched === null) this.#touched = timed;
+    else if (!this.#alsoTouched.includes(timed)) this.#alsoTouched.push(timed);
+  }
+
+  #recordOverhead(): void {
+    const spent = performance.now() - this.#clock.now + this.#clock.delayMs;
+    const first = this.#touched;
+    this.#touched = null;
+    first?.addOverhead(spent);
+    if (this.#alsoTouched.length > 0) {
+      for (const timed of this.#alsoTouched) timed.addOverhead(spent);
+      this.#alsoTouched = [];
+    }
+  }
+
+  /** Runs `work` at the end of this event, or soon when there is none. */
+  defer(work: () => void): void {
+    this.#deferred.push(work);
+    if (this.#depth === 0) this.#scheduleFlush();
+  }
+
+  deferClosed(transport: Transport): void {
+    this.#closed.push(transport);
+    if (this.#depth === 0) this.#scheduleFlush();
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    setImmediate(() => {
+      this.#isFlushScheduled = false;
+      this.beginEvent();
+      this.endEvent();
+    });
+  }
+
+  #runDeferred(): void {
+    while (this.#closed.length > 0 || this.#deferred.length > 0) {
+      const closed = this.#closed;
+      if (closed.length > 0) {
+        this.#closed = [];
+        for (const transport of closed) transport.announceClosed();
+      }
+      const deferred = this.#deferred;
+      if (deferred.length > 0) {
+        this.#deferred = [];
+        for (const work of deferred) this.#runOne(work);
+      }
+    }
+  }
+
+  #runOne(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.reportBug(error);
+    }
+  }
+
+  /** A guarded exception: logged and counted, never the end of the worker. */
+  reportBug(error: unknown): void {
+    this.#onBug(error);
+  }
+
+  /** A write request object; the same one again and again, as long as writes complete at once. */
+  takeWriteRequest(): WriteRequest {
+    const spare = this.#spareRequest;
+    if (spare !== null) {
+      this.#spareRequest = null;
+      return spare;
+    }
+    return new WriteWrap();
+  }
+
+  giveWriteRequest(request: WriteRequest): void {
+    request.buffer = null;
+    this.#spareRequest = request;
+  }
+
+  add(transport: Transport): void {
+    transport.tableIndex = this.#transports.push(transport) - 1;
+    if (this.#sweep === null) this.#sweep = setInterval(() => this.#sweepOnce(), SWEEP_MS);
+  }
+
+  remove(transport: Transport): void {
+    const last = this.#transports.pop()!;
+    if (last !== transport) {
+      this.#transports[transport.tableIndex] = last;
+      last.tableIndex = transport.tableIndex;
+    }
+    transport.tableIndex = -1;
+    if (this.#transports.length === 0 && this.#sweep !== null) {
+      clearInterval(this.#sweep);
+      this.#sweep = null;
+    }
+  }
+
+  #sweepOnce(): void {
+    this.beginEvent();
+    const now = this.now;
+    const stallMs = this.limits.writeDeadlineMs;
+    // Backwards: closing one moves the last into its place, which was looked at already.
+    for (let i = this.#transports.length - 1; i >= 0; i--) {
+      const transport = this.#transports[i];
+      if (transport === undefined) continue;
+      if (transport.deadlineAt !== 0) transport.checkDeadline(now);
+      if (transport.unsentBytes > 0) this.#checkStall(transport, now, stallMs);
+    }
+    for (const sweepable of this.sweepables) sweepable.sweep(now);
+    this.endEvent();
+  }
+
+  #checkStall(transport: Transport, now: number, stallMs: number): void {
+    if (transport.isConnecting) return;
+    const queue = transport.queueSize;
+    if (queue !== transport.stalledQueue) {
+      transport.stalledQueue = queue;
+      transport.stalledSince = now;
+    } else if (now - transport.stalledSince > stallMs) {
+      this.stalledCloses++;
+      transport.close(true);
+    }
+  }
+
+  /** Connections closed because the peer read nothing for writeDeadlineMs. */
+  stalledCloses = 0;
+
+  /** Closes everything; returns how many. */
+  closeAll(): number {
+    const count = this.#transports.length;
+    while (this.#transports.length > 0) this.#transports[this.#transports.length - 1]!.close(true);
+    return count;
+  }
+}
