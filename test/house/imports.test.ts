@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readText, trackedBelow } from "./support/files.ts";
-import { importProblems, importsOf } from "./support/imports.ts";
+import { importProblems, importsOf, loadedBy } from "./support/imports.ts";
 import { maskSource } from "./support/mask.ts";
 
 test("every file under src imports only what its layer may", () => {
@@ -19,6 +19,15 @@ test("no test, benchmark or script is imported by src", () => {
   assert.deepEqual(importProblems("src/cli/a.ts", 'import { x } from "../../test/support/origin.ts";'), [
     "src/cli/a.ts:1: src/cli/ may not import test/support/origin.ts",
   ]);
+});
+
+test("what a chain of imports loads is found, types are not", () => {
+  const sources: Record<string, string> = {
+    "src/a.ts": 'import { b } from "./b/b.ts";\nimport type { T } from "zod";',
+    "src/b/b.ts": 'import { a } from "../a.ts";\nconst x = await import("@scope/name/file.js");',
+  };
+  const { files, packages } = loadedBy("src/a.ts", (path) => sources[path]!);
+  assert.deepEqual([[...files], [...packages]], [["src/a.ts", "src/b/b.ts"], ["@scope/name"]]);
 });
 
 const REFUSED: readonly [string, string, RegExp][] = [

@@ -1,4 +1,5 @@
 // What the request parser accepts, refuses and concludes. Every case runs whole and byte by byte, with the same outcome.
+// Long because it is the list of what the parser does, one line a case.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

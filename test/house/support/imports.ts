@@ -7,6 +7,8 @@ import { maskSource } from "./mask.ts";
 export interface Import {
   readonly specifier: string;
   readonly line: number;
+  /** Erased by the compiler: nothing is loaded. */
+  readonly isType: boolean;
 }
 
 const IMPORT_FORMS = [
@@ -25,7 +27,7 @@ export function importsOf(source: string): Import[] {
     for (const match of masked.matchAll(form)) {
       // The same words inside a string are no import.
       if (code.slice(match.index, match.index + 6).trim() === "") continue;
-      found.push({ specifier: match[1]!, line: lineAt(source, match.index) });
+      found.push({ specifier: match[1]!, line: lineAt(source, match.index), isType: /^\w+\s+type\b/.test(match[0]) });
     }
   }
   return found;
@@ -35,7 +37,10 @@ export function importsOf(source: string): Import[] {
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "src/core/": ["src/core/"],
   "src/config/": ["src/config/", "src/core/errors/", "src/core/route/", "src/core/util/"],
-  "src/workers/": ["src/workers/", "src/core/", "src/config/snapshot.ts", "src/config/limits.ts", "src/admin/"],
+  "src/workers/": ["src/workers/", "src/core/", "src/config/snapshot.ts", "src/config/limits.ts", "src/admin/"].concat(
+    // For the supervisor: loading happens in a thread of its own, behind these; what worker threads may reach is tested beside this.
+    ["address", "config-source", "load-in-worker", "problem", "watch", "worker-update"].map((name) => `src/config/${name}.ts`),
+  ),
   "src/control/": ["src/control/", "src/core/", "src/config/", "src/admin/"],
   "src/admin/": ["src/admin/", "src/core/"],
   "src/cli/": ["src/"],
@@ -46,13 +51,13 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   commander: ["src/cli/"],
   "hdr-histogram-js": ["src/core/telemetry/"],
-  koffi: ["src/workers/"],
-  pino: ["src/workers/"],
-  piscina: ["src/workers/"],
-  "uWebSockets.js": ["src/admin/"],
-  ws: ["src/admin/"],
-  yaml: ["src/config/"],
-  zod: ["src/config/"],
+  koffi: ["src/workers/system-calls.ts"],
+  pino: ["src/workers/log.ts"],
+  piscina: ["src/workers/worker-pool.ts", "src/workers/worker-life.ts"],
+  "uWebSockets.js": ["src/admin/uws-server.ts"],
+  ws: ["src/admin/node-server.ts"],
+  yaml: ["src/config/yaml-documents.ts"],
+  zod: ["src/config/schema.ts"],
 };
 
 /** Node's own modules that core may use: memory, nothing that acts. */
@@ -95,4 +100,21 @@ export function importProblems(path: string, source: string): string[] {
     if (problem !== null) problems.push(finding(path, line, problem));
   }
   return problems;
+}
+
+/** Packages and files that are loaded when `entry` is, through all its imports, dynamic ones included. */
+export function loadedBy(entry: string, read: (path: string) => string): { readonly files: Set<string>; readonly packages: Set<string> } {
+  const files = new Set<string>();
+  const packages = new Set<string>();
+  const waiting = [entry];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (files.has(path)) continue;
+    files.add(path);
+    for (const { specifier, isType } of importsOf(read(path))) {
+      if (isType || specifier.startsWith("node:")) continue;
+      if (specifier.startsWith(".")) waiting.push(posix.join(posix.dirname(path), specifier));
+      else packages.add(packageName(specifier));
+    }
+  }
+  return { files, packages };
 }
