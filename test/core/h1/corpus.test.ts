@@ -7,7 +7,8 @@ import { describe, it } from "node:test";
 import { ERRORS, type ErrorCode } from "../../../src/core/errors/error-codes.ts";
 import { Detected, detectProtocol } from "../../../src/core/tcp/detect.ts";
 import { type CorpusCase, escapeBytes, type ExpectedMessage, loadCorpus } from "../../support/corpus.ts";
-import { cutAt, DEFAULT_HEAD_LIMITS, driveRequest, driveResponse, everyCut, type Outcome, requestFacts } from "../../support/h1-driver.ts";
+import { DEFAULT_HEAD_LIMITS, driveRequest, driveResponse, requestFacts } from "../../support/h1-driver.ts";
+import { cutAt, everyCut, type Outcome } from "../../support/h1-driver-base.ts";
 import { canonicalWire, readWire } from "../../support/wire-form.ts";
 
 const cases = loadCorpus();
