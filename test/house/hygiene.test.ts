@@ -7,7 +7,7 @@ import { join, posix } from "node:path";
 import { test } from "node:test";
 import { completeLock, type LockFile, missingFrom, platformOf } from "../../scripts/complete-lock.ts";
 import { ROOT, finding, readText, trackedBelow, trackedFiles } from "./support/files.ts";
-import { hygieneProblems, looseVersions, relativeLinks } from "./support/hygiene.ts";
+import { hygieneProblems, looseVersions, namedFiles, relativeLinks } from "./support/hygiene.ts";
 
 test("no tracked file names a path of one machine or a registry's host", () => {
   assert.deepEqual(
@@ -94,6 +94,27 @@ test("a dead link is found, others are left alone", () => {
   );
 });
 
+function missingFiles(path: string, text: string): string[] {
+  return namedFiles(text)
+    .filter((file) => !existsSync(join(ROOT, file.path)))
+    .map((file) => finding(path, file.line, `${file.path} is not there`));
+}
+
+test("every file that a document or a source names by its path is there", () => {
+  const texts = [...trackedBelow("docs/", ".md"), "ARCHITECTURE.md"];
+  assert.deepEqual(
+    texts.flatMap((path) => missingFiles(path, readText(path))),
+    [],
+  );
+});
+
+test("a path that leads nowhere is found", () => {
+  assert.deepEqual(missingFiles("a.md", "See core/h1/gone.ts, src/cli/demo/main.ts and native-notes/gone.md."), [
+    "a.md:1: src/core/h1/gone.ts is not there",
+    "a.md:1: native-notes/gone.md is not there",
+  ]);
+});
+
 test("every decision record is listed in docs/adr/README.md", () => {
   const index = readText("docs/adr/README.md");
   const records = trackedBelow("docs/adr/", ".md").filter((path) => !path.endsWith("/README.md"));
@@ -114,8 +135,8 @@ test("every note is listed in native-notes/README.md", () => {
   );
 });
 
-test("the uWebSockets.js binaries are the ones that ADR 0002 names", () => {
-  const rows = [...readText("docs/adr/0002-dependencies.md").matchAll(/^\| `(uws_[\w.]+)` \| `([0-9a-f]{64})` \|$/gm)];
+test("the uWebSockets.js binaries are the ones that ADR 0003 names", () => {
+  const rows = [...readText("docs/adr/0003-uwebsockets-repack.md").matchAll(/^\| `(uws_[\w.]+)` \| `([0-9a-f]{64})` \|$/gm)];
   assert.ok(rows.length >= 2);
   for (const [, file, expected] of rows) {
     const binary = readFileSync(join(ROOT, "node_modules/uWebSockets.js/dist/bin", file!));

@@ -53,3 +53,16 @@ export function relativeLinks(markdown: string): { readonly target: string; read
   }
   return links;
 }
+
+/** Files of the project that a text names by their path (`core/h1/x.ts` means `src/core/h1/x.ts`). */
+export function namedFiles(text: string): { readonly path: string; readonly line: number }[] {
+  const files: { path: string; line: number }[] = [];
+  for (const match of text.matchAll(
+    /(?<![\w./-])((?:src|test|bench|scripts|docs|native-notes|core|config|workers|admin|cli)\/[\w./-]*\w\.(?:ts|mjs|md|json))\b/g,
+  )) {
+    const path = match[1]!;
+    const isBelowSrc = /^(core|config|workers|admin|cli)\//.test(path);
+    files.push({ path: isBelowSrc ? `src/${path}` : path, line: lineAt(text, match.index) });
+  }
+  return files;
+}
