@@ -37,8 +37,6 @@ export interface ForwarderLike {
   readonly openConnections: number;
   /** For /stats.json: pools, endpoints with their EWMA, connections. Plain data. */
   stats(): object;
-  /** Snapshot of the histograms for the metric store: plain data that a message can carry. */
-  histograms(): object;
   /** True when no client connection is left. */
   idle(): boolean;
 }

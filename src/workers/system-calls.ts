@@ -1,0 +1,100 @@
+// The few system calls that Node lacks, by koffi; the only file that imports it.
+//
+// Everything returns what the kernel says, errors as negative errno (as libuv does), and never throws. `koffi.load(null)`
+// takes the C library that the process already runs on, so musl works as glibc does. Main thread only: a worker needs none of it.
+
+import { Buffer } from "node:buffer";
+import { constants } from "node:os";
+import koffi from "koffi";
+
+const libc = koffi.load(null);
+const fcntl = libc.func("int fcntl(int, int, int)") as (fd: number, command: number, argument: number) => number;
+const accept4 = libc.func("int accept4(int, void *, void *, int)") as (fd: number, address: null, size: null, flags: number) => number;
+const close = libc.func("int close(int)") as (fd: number) => number;
+const setsockopt = libc.func("int setsockopt(int, int, int, void *, uint32_t)") as (
+  fd: number,
+  level: number,
+  option: number,
+  value: Buffer,
+  size: number,
+) => number;
+const getsockname = libc.func("int getsockname(int, void *, _Inout_ uint32_t *)") as (
+  fd: number,
+  address: Buffer,
+  size: number[],
+) => number;
+koffi.struct("sock_fprog", { len: "uint16_t", filter: "void *" });
+const attach = libc.func("setsockopt", "int", ["int", "int", "int", "sock_fprog *", "uint32_t"]) as (
+  fd: number,
+  level: number,
+  option: number,
+  value: { len: number; filter: Buffer },
+  size: number,
+) => number;
+
+// Linux's numbers, the same on x86-64 and arm64.
+const F_DUPFD_CLOEXEC = 1030;
+const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
+const SOL_SOCKET = 1;
+const SO_ATTACH_FILTER = 26;
+const SO_LINGER = 13;
+const AF_INET = 2;
+const AF_INET6 = 10;
+
+export const { EAGAIN, EMFILE, EINTR, ECONNABORTED } = constants.errno;
+/** Not in Node's table. */
+export const ENFILE = 23;
+
+function errnoOf(result: number): number {
+  return result >= 0 ? result : -koffi.errno();
+}
+
+/** A second descriptor for the same file, closed on exec (plain `dup` lets children inherit clients' sockets); or -errno. */
+export function duplicate(fd: number): number {
+  return errnoOf(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+/** Takes one connection from a listening descriptor's queue, non-blocking and closed on exec; or -errno (-EAGAIN: none waits). */
+export function acceptConnection(listening: number): number {
+  return errnoOf(accept4(listening, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+/** Closes a descriptor that nothing else owns. */
+export function closeDescriptor(fd: number): void {
+  close(fd);
+}
+
+const LINGER_NONE = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+
+/** Closes a connection with RST: the client learns at once, and no TIME_WAIT is left here. */
+export function abortConnection(fd: number): void {
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, LINGER_NONE, LINGER_NONE.length);
+  close(fd);
+}
+
+/** The local port of an internet socket; -1 when the descriptor is closed or something else. */
+export function localPort(fd: number): number {
+  const address = Buffer.alloc(28);
+  if (getsockname(fd, address, [address.length]) !== 0) return -1;
+  const family = address.readUInt16LE(0);
+  return family === AF_INET || family === AF_INET6 ? address.readUInt16BE(2) : -1;
+}
+
+/** Classic BPF over a TCP segment, 8 bytes per instruction, little-endian: SYN set -> drop, else -> the whole packet. */
+const DROP_SYN = Buffer.from(
+  "300000000d000000" + // load the flags: byte 13
+    "4500000102000000" + // SYN? next, else skip one
+    "0600000000000000" + // return 0
+    "06000000ffffffff", // return everything
+  "hex",
+);
+const DROP_SYN_COUNT = DROP_SYN.length / 8;
+
+/**
+ * Lets no new connection begin at a listening socket, while handshakes that are under way may finish: what makes it
+ * possible to empty the queue for good before the close (which resets what is in it). Returns 0 or -errno.
+ */
+export function refuseNewConnections(listening: number): number {
+  return errnoOf(attach(listening, SOL_SOCKET, SO_ATTACH_FILTER, { len: DROP_SYN_COUNT, filter: DROP_SYN }, 16));
+}
