@@ -101,7 +101,9 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     const service = this.#service();
     if (service === null || service.isHttpOnly) {
       const name = RESULT_LABELS[detected];
-      this.#refuse(service === null ? `${name}: no service for connections that name none` : `${name}: the ports of ${service.key} are declared HTTP`);
+      this.#refuse(
+        service === null ? `${name}: no service for connections that name none` : `${name}: the ports of ${service.key} are declared HTTP`,
+      );
       return;
     }
     this.#becomeRelay(service, buffer, start, end);

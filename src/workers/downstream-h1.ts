@@ -33,7 +33,7 @@ import { Exchange } from "./exchange.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import type { HeadSlot } from "./h1-shared.ts";
 import { Stash } from "./stash.ts";
-import type { Transport, TransportOwner } from "./transport.ts";
+import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 
 const Phase = { head: 0, length: 1, chunked: 2, wait: 3, tunnel: 4, linger: 5, closing: 6, closed: 7 } as const;
 /** How a response's body is written. */
@@ -211,13 +211,13 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
         this.#phase = head.contentLength === 0 ? Phase.wait : Phase.length;
         if (head.contentLength === 0) head.framing = Framing.none;
         if (this.#isOverBodyLimit(head.contentLength)) return;
-        if (this.#phase === Phase.length) this.#watchBody(head.contentLength);
+        if (this.#phase === Phase.length) this.#watchBody(head.contentLength > STREAM_FROM_BYTES ? ReadMode.body : ReadMode.head);
         break;
       case Framing.chunked:
         this.#phase = Phase.chunked;
         this.#scanner ??= new ChunkScanner(shared.limits);
         this.#isScanning = false;
-        this.#watchBody(0);
+        this.#watchBody(ReadMode.adaptive);
         break;
       default:
         this.#phase = Phase.wait;
@@ -240,10 +240,10 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     return true;
   }
 
-  #watchBody(expected: number): void {
+  #watchBody(mode: ReadMode): void {
     this.#rateBytes = this.#transport.bytesRead;
     this.#wasHeldBack = false;
-    this.#transport.expectsBody = expected > STREAM_FROM_BYTES;
+    this.#transport.readMode = mode;
     if (this.#context.shared.limits.bodyMinBytesPerSecond > 0) {
       this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.bodyRateWindowMs;
     }
@@ -270,7 +270,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     this.#remaining -= size;
     const isDone = this.#remaining === 0;
     if (isDone) this.#requestRead();
-    else if (this.#remaining <= STREAM_FROM_BYTES) this.#transport.expectsBody = false;
+    else if (this.#remaining <= STREAM_FROM_BYTES) this.#transport.readMode = ReadMode.head;
     exchange.requestBody(buffer, start, start + size, lease);
     if (isDone) exchange.requestEnd(null);
     return start + size;
@@ -310,7 +310,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   /** The request is complete; what comes now is the next one. */
   #requestRead(): void {
     this.#phase = Phase.wait;
-    this.#transport.expectsBody = false;
+    this.#transport.readMode = ReadMode.head;
     this.#transport.deadlineAt = 0;
   }
 
@@ -469,7 +469,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     const { loop, shared } = this.#context;
     this.#phase = Phase.linger;
     this.#stash = null;
-    this.#transport.expectsBody = false;
+    this.#transport.readMode = ReadMode.head;
     this.#transport.deadlineAt = loop.now + shared.limits.lingerMs;
     this.#transport.shutdown();
     if (this.#isHalfClosed) this.#closeWhenSent();
@@ -525,6 +525,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   becomeTunnel(): void {
     this.#phase = Phase.tunnel;
     this.#bodyMode = BodyMode.raw;
+    this.#transport.readMode = ReadMode.adaptive;
     this.#touchTunnel();
     this.#transport.flush();
     if (this.#stash !== null || this.#isHalfClosed) {

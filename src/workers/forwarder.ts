@@ -43,7 +43,11 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly random: Random = createRandom((Math.random() * 0x7fffffff) | 0);
   readonly router = new Router(NO_RULES);
   readonly counters: Counters;
-  readonly edits: { -readonly [K in keyof RequestEdits]: RequestEdits[K] } = { hostFallback: Buffer.alloc(0), forwardedFor: null, via: null };
+  readonly edits: { -readonly [K in keyof RequestEdits]: RequestEdits[K] } = {
+    hostFallback: Buffer.alloc(0),
+    forwardedFor: null,
+    via: null,
+  };
   isDraining = false;
   allowConnect = false;
   forwarded = false;

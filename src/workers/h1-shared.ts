@@ -35,7 +35,12 @@ export class H1Shared {
   responseHead = new MessageHead();
   /** Filled anew for each head that is written: no object per message. */
   readonly requestOptions: Mutable<RequestHeadOptions> = { upgrade: false, hostFallback: EMPTY, forwardedFor: null, via: null };
-  readonly responseOptions: Mutable<ResponseHeadOptions> = { connection: 0 as ConnectionOption, dropTransferEncoding: false, upgrade: false, via: null };
+  readonly responseOptions: Mutable<ResponseHeadOptions> = {
+    connection: 0 as ConnectionOption,
+    dropTransferEncoding: false,
+    upgrade: false,
+    via: null,
+  };
   readonly #slots: HeadSlot[] = [];
 
   constructor(limits: Limits) {

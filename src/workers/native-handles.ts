@@ -105,6 +105,8 @@ export function assertNativeHandles(): void {
   );
   (handle["close"] as () => void).call(handle);
   if (missing.length > 0 || !(state instanceof Int32Array) || READ === undefined || ASYNC === undefined) {
-    throw new Error(`Node ${process.version} has no usable TCP handles (missing: ${missing.join(", ") || "stream state"}); use Node 22, 24 or 26`);
+    throw new Error(
+      `Node ${process.version} has no usable TCP handles (missing: ${missing.join(", ") || "stream state"}); use Node 22, 24 or 26`,
+    );
   }
 }

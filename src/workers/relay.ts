@@ -17,7 +17,7 @@ import { errnoName } from "./errno.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import type { Service } from "./service.ts";
 import { Stash } from "./stash.ts";
-import type { Transport, TransportOwner } from "./transport.ts";
+import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 
 const CONNECT_ATTEMPTS_MAX = 3;
 const UV_ETIMEDOUT = -110;
@@ -76,7 +76,14 @@ export class Relay implements TransportOwner, ClientConnection {
   /** An accepted CONNECT waits for its answer. */
   #answersConnect: boolean;
 
-  constructor(context: ForwarderContext, listener: ListenerState, owner: ClientOwner, client: Transport, service: Service, answersConnect: boolean) {
+  constructor(
+    context: ForwarderContext,
+    listener: ListenerState,
+    owner: ClientOwner,
+    client: Transport,
+    service: Service,
+    answersConnect: boolean,
+  ) {
     this.#context = context;
     this.#listener = listener;
     this.#owner = owner;
@@ -84,7 +91,7 @@ export class Relay implements TransportOwner, ClientConnection {
     this.#service = service;
     this.#answersConnect = answersConnect;
     client.owner = this;
-    client.expectsBody = false;
+    client.readMode = ReadMode.adaptive;
     client.deadlineAt = 0;
   }
 
@@ -141,12 +148,16 @@ export class Relay implements TransportOwner, ClientConnection {
       this.#dial();
       return;
     }
-    this.#failed(status === UV_ETIMEDOUT ? ERRORS.WEFT_CONNECT_TIMEOUT.id : ERRORS.WEFT_CONNECT_FAILED.id, `${endpoint.address}: ${errnoName(status)}`);
+    this.#failed(
+      status === UV_ETIMEDOUT ? ERRORS.WEFT_CONNECT_TIMEOUT.id : ERRORS.WEFT_CONNECT_FAILED.id,
+      `${endpoint.address}: ${errnoName(status)}`,
+    );
   }
 
   #established(): void {
     this.#isConnected = true;
     const upstream = this.#upstream!;
+    upstream.readMode = ReadMode.adaptive;
     upstream.deadlineAt = 0;
     upstream.finishConnect();
     this.#touch();

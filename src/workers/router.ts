@@ -82,7 +82,11 @@ export class Router {
       case "none": {
         const service = this.default();
         if (service !== null) return { service, errorId: 0, detail: "" };
-        return { service: null, errorId: ERRORS.WEFT_NO_ROUTE.id, detail: `${authority || "no Host"}: names no service, and outbound.default is not set` };
+        return {
+          service: null,
+          errorId: ERRORS.WEFT_NO_ROUTE.id,
+          detail: `${authority || "no Host"}: names no service, and outbound.default is not set`,
+        };
       }
       default:
         return { service: null, errorId: ERRORS.WEFT_NO_ROUTE.id, detail: `${authority}: ${UNKNOWN[found.reason]}` };

@@ -9,7 +9,17 @@
 
 import { Buffer } from "node:buffer";
 import type { Lease } from "../core/http/exchange.ts";
-import { ConnectWrap, type ConnectRequest, lastWriteWasAsync, newTcpHandle, readResult, ShutdownWrap, type TcpHandle, UV_EOF, type WriteRequest } from "./native-handles.ts";
+import {
+  ConnectWrap,
+  type ConnectRequest,
+  lastWriteWasAsync,
+  newTcpHandle,
+  readResult,
+  ShutdownWrap,
+  type TcpHandle,
+  UV_EOF,
+  type WriteRequest,
+} from "./native-handles.ts";
 import type { OutChunk } from "./out-chunk.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 import type { WorkerLoop } from "./worker-loop.ts";
@@ -18,6 +28,17 @@ import type { WorkerLoop } from "./worker-loop.ts";
 const COPY_MAX = 4 * 1024;
 
 const NOTHING = Buffer.alloc(0);
+
+/** Which memory the next read goes into. */
+export const ReadMode = {
+  /** Heads and small bodies: the shared buffer. */
+  head: 0,
+  /** A tunnel or a body of unknown length: the shared buffer while it is quiet, a stream buffer while it fills. */
+  adaptive: 1,
+  /** A large body: a stream buffer. */
+  body: 2,
+} as const;
+export type ReadMode = (typeof ReadMode)[keyof typeof ReadMode];
 
 const UV_ECANCELED = -125;
 
@@ -56,8 +77,8 @@ export class Transport {
   /** Total of both directions, for metrics and progress checks. */
   bytesRead = 0;
   bytesWritten = 0;
-  /** The next read should go into a stream buffer: a body follows. */
-  expectsBody = false;
+  /** What the next read is likely to be; the owner knows. */
+  readMode: ReadMode = ReadMode.head;
   /** Milliseconds of the loop's clock when `onDeadline` is due; 0: none. */
   deadlineAt = 0;
   /** For the write deadline: queue size and time at the last look that saw progress. */
@@ -90,7 +111,14 @@ export class Transport {
   }
 
   /** Begins to connect; `onConnected(status)` is called later, 0 or a negative errno. Bytes may be written at once. */
-  static connect(loop: WorkerLoop, host: string, port: number, isIpv6: boolean, owner: TransportOwner, onConnected: (status: number) => void): Transport {
+  static connect(
+    loop: WorkerLoop,
+    host: string,
+    port: number,
+    isIpv6: boolean,
+    owner: TransportOwner,
+    onConnected: (status: number) => void,
+  ): Transport {
     const handle = newTcpHandle();
     const transport = new Transport(loop, handle, owner);
     const request = new ConnectWrap();
@@ -200,16 +228,14 @@ export class Transport {
   }
 
   #nextReadBuffer(current: ReadBuffer, count: number): Uint8Array | undefined {
-    const pool = this.loop.readBuffers;
-    const wantsStream = this.expectsBody || (current.isShared && count === current.bytes.length);
-    if (wantsStream) {
+    const { readMode } = this;
+    const fills = readMode === ReadMode.adaptive && count > (current.isShared ? current.bytes.length - 1 : COPY_MAX);
+    if (readMode === ReadMode.body || fills) {
       if (!current.isShared && !current.isLent) return undefined;
-      this.#readBuffer = pool.take();
+      this.#readBuffer = this.loop.readBuffers.take();
     } else {
       if (current.isShared) return undefined;
-      // Small reads on a stream buffer (a quiet tunnel): give the memory back. Large ones keep streaming.
-      if (count > COPY_MAX && !current.isLent) return undefined;
-      this.#readBuffer = count > COPY_MAX ? pool.take() : pool.shared;
+      this.#readBuffer = this.loop.readBuffers.shared;
     }
     if (!current.isShared) current.release();
     return this.#readBuffer.bytes;

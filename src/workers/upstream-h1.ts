@@ -17,11 +17,18 @@ import { responseFraming } from "../core/h1/framing.ts";
 import { ResponseHeadParser } from "../core/h1/head-parser.ts";
 import { CHUNK_SIZE_ROOM, lastChunkRoom, requestHeadRoom, writeChunkSize, writeLastChunk, writeRequestHead } from "../core/h1/serialize.ts";
 import { ERRORS } from "../core/errors/error-codes.ts";
-import { type ExchangeResponseSide, type Lease, type RequestEdits, ResetReason, type Trailers, type UpstreamStream } from "../core/http/exchange.ts";
+import {
+  type ExchangeResponseSide,
+  type Lease,
+  type RequestEdits,
+  ResetReason,
+  type Trailers,
+  type UpstreamStream,
+} from "../core/http/exchange.ts";
 import { Framing, MessageHead } from "../core/http/head.ts";
 import type { H1Shared } from "./h1-shared.ts";
 import { Stash } from "./stash.ts";
-import { Transport, type TransportOwner } from "./transport.ts";
+import { ReadMode, Transport, type TransportOwner } from "./transport.ts";
 import type { WorkerLoop } from "./worker-loop.ts";
 
 const Phase = { connecting: 0, idle: 1, head: 2, length: 3, chunked: 4, untilClose: 5, tunnel: 6, closed: 7 } as const;
@@ -267,6 +274,7 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
           return;
         }
         this.#phase = Phase.tunnel;
+        this.#transport.readMode = ReadMode.adaptive;
         this.#isRequestDone = true;
         this.#transport.deadlineAt = 0;
         if (at < end) exchange.responseBody(buffer, at, end, lease);
@@ -323,15 +331,17 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
           this.#finish(null, at === end);
           return;
         }
-        this.#transport.expectsBody = length - (end - at) > STREAM_FROM_BYTES;
+        this.#transport.readMode = length - (end - at) > STREAM_FROM_BYTES ? ReadMode.body : ReadMode.head;
         break;
       case Framing.chunked:
         this.#phase = Phase.chunked;
+        this.#transport.readMode = ReadMode.adaptive;
         this.#scanner ??= new ChunkScanner(this.#shared.limits);
         this.#scanner.reset(takesWire);
         break;
       default:
         this.#phase = Phase.untilClose;
+        this.#transport.readMode = ReadMode.adaptive;
     }
     if (at < end) this.#readBody(buffer, at, end, lease);
   }
@@ -345,7 +355,7 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
         if (this.#exchange !== exchange) return;
         this.#remaining -= size;
         if (this.#remaining === 0) this.#finish(null, start + size === end);
-        else if (this.#remaining <= STREAM_FROM_BYTES) this.#transport.expectsBody = false;
+        else if (this.#remaining <= STREAM_FROM_BYTES) this.#transport.readMode = ReadMode.head;
         return;
       }
       case Phase.chunked:
@@ -398,7 +408,7 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
   #finish(trailers: Trailers | null, isExact: boolean): void {
     const exchange = this.#exchange!;
     this.#exchange = null;
-    this.#transport.expectsBody = false;
+    this.#transport.readMode = ReadMode.head;
     const isReusable = this.#isPersistent && this.#isRequestDone && isExact && this.#transport.unsentBytes === 0;
     if (isReusable) this.#phase = Phase.idle;
     exchange.responseEnd(trailers);
