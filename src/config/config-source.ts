@@ -11,6 +11,8 @@ export interface ConfigSource {
   readonly path?: string | null;
   /** The YAML itself, from the environment. */
   readonly text?: string | null;
+  /** What the text is called in messages; WEFT_CONFIG by default. */
+  readonly label?: string;
   /** Selects one of several Proxy documents: `name` or `namespace/name`. */
   readonly proxyName?: string | null;
   /** Command line options that stand above the file, on every reload. `null`: off. */

@@ -22,6 +22,8 @@ export interface ProxyFlags {
   readonly workers?: number | "auto";
   /** Of `--admin`: `HOST:PORT` or `off`. */
   readonly admin?: string;
+  /** Of `--name`: how the proxy calls itself in logs and metrics. */
+  readonly name?: string;
 }
 
 /** The name of the one service behind `--to`. */
@@ -58,7 +60,7 @@ export function readAdminFlag(text: string, problems: Problem[]): HostPort | nul
 function buildSnapshot(flags: ProxyFlags, listen: HostPort, targets: readonly HostPort[], admin: HostPort | null): ProxySnapshot {
   const key = serviceKey(NAMESPACE, TARGET_NAME);
   return {
-    name: "proxy",
+    name: flags.name ?? "proxy",
     namespace: NAMESPACE,
     workers: flags.workers ?? "auto",
     listeners: [{ id: "outbound", direction: "outbound", listen, protocol: "detect", service: key }],

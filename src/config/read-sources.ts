@@ -33,8 +33,9 @@ export function readSources(source: ConfigSource): Sources {
   const path = source.path ?? null;
   if (path !== null) return readPath(path);
   const text = source.text ?? "";
-  if (Buffer.byteLength(text) > SOURCE_BYTES_MAX) return failure(CONFIG_VARIABLE, tooLarge(), null);
-  return { texts: [{ file: CONFIG_VARIABLE, text }], files: [], problems: [] };
+  const label = source.label ?? CONFIG_VARIABLE;
+  if (Buffer.byteLength(text) > SOURCE_BYTES_MAX) return { texts: [], files: [], problems: [error(label, tooLarge(), null)] };
+  return { texts: [{ file: label, text }], files: [], problems: [] };
 }
 
 function readPath(path: string): Sources {
@@ -116,10 +117,6 @@ function similarName(file: string): string | null {
 
 function tooLarge(): string {
   return `the configuration is larger than ${SOURCE_BYTES_MAX} bytes`;
-}
-
-function failure(file: string, message: string, hint: string | null): Sources {
-  return { texts: [], files: [], problems: [error(file, message, hint)] };
 }
 
 function error(file: string, message: string, hint: string | null): Problem {

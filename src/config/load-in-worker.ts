@@ -1,0 +1,100 @@
+// Loads configurations in a thread of their own, so that a long-lived process neither waits for nor remembers how it is done.
+//
+// The thread ends when it has had nothing to do for a while, and its memory goes back; loads in quick succession share one,
+// because its first load costs two to three times as much as the next. A thread that dies, or takes too long, is a
+// problem like any other mistake: it never rejects, and a running proxy keeps what it has.
+
+import { Worker } from "node:worker_threads";
+import { CONFIG_VARIABLE } from "./config-source.ts";
+import type { ConfigSource, LoadResult } from "./config-source.ts";
+import { deepFreeze } from "./deep-freeze.ts";
+import type { LoadAnswer, LoadRequest } from "./loader-worker.ts";
+
+/** How long the thread waits for another load. */
+const LINGER_MS = 3_000;
+/** A load of the largest file that is read takes some 20 s; beyond this the text is malicious or the machine is lost. */
+const LOAD_DEADLINE_MS = 60_000;
+/** The syntax tree of the largest file that is read needs about a third of it. */
+const OLD_GENERATION_MB = 2_048;
+/** Parsing makes much that is soon forgotten; with a small nursery, collecting it costs a quarter of the load. */
+const YOUNG_GENERATION_MB = 64;
+
+const MODULE = new URL(`./loader-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+
+interface Pending {
+  readonly source: ConfigSource;
+  readonly resolve: (result: LoadResult) => void;
+  readonly deadline: NodeJS.Timeout;
+}
+
+/** One thread and what it was asked. */
+class LoaderThread {
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 1;
+  #linger: NodeJS.Timeout | null = null;
+
+  constructor() {
+    const resourceLimits = { maxOldGenerationSizeMb: OLD_GENERATION_MB, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB };
+    this.#worker = new Worker(MODULE, { resourceLimits, name: "config" });
+    this.#worker.on("message", (answer: LoadAnswer) => this.#receive(answer));
+    this.#worker.on("error", (error: NodeJS.ErrnoException) => this.#fail(describeDeath(error)));
+    this.#worker.on("exit", (code) => this.#fail(`its thread ended with code ${code}`));
+  }
+
+  load(source: ConfigSource): Promise<LoadResult> {
+    if (this.#linger !== null) clearTimeout(this.#linger);
+    this.#linger = null;
+    this.#worker.ref();
+    const request: LoadRequest = { id: this.#nextId++, source };
+    return new Promise((resolve) => {
+      const deadline = setTimeout(() => this.#fail(`it took longer than ${LOAD_DEADLINE_MS} ms`), LOAD_DEADLINE_MS);
+      this.#pending.set(request.id, { source, resolve, deadline });
+      this.#worker.postMessage(request);
+    });
+  }
+
+  #receive({ id, result }: LoadAnswer): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    clearTimeout(pending.deadline);
+    this.#pending.delete(id);
+    if (this.#pending.size === 0) {
+      // Nobody waits: the thread keeps no process alive.
+      this.#worker.unref();
+      this.#linger = setTimeout(() => this.#end(), LINGER_MS).unref();
+    }
+    // What crosses threads is copied, and a copy is not frozen.
+    pending.resolve(deepFreeze(result));
+  }
+
+  #fail(message: string): void {
+    this.#end();
+    for (const { source, resolve, deadline } of this.#pending.values()) {
+      clearTimeout(deadline);
+      const file = source.path ?? CONFIG_VARIABLE;
+      const text = `the configuration could not be loaded: ${message}`;
+      resolve({ problems: [{ file, line: 0, column: 0, severity: "error", message: text, hint: null }], files: [] });
+    }
+    this.#pending.clear();
+  }
+
+  #end(): void {
+    if (current === this) current = null;
+    if (this.#linger !== null) clearTimeout(this.#linger);
+    this.#linger = null;
+    void this.#worker.terminate();
+  }
+}
+
+let current: LoaderThread | null = null;
+
+/** As `loadConfig`, in another thread. The snapshot is frozen. Never rejects. */
+export function loadInWorker(source: ConfigSource): Promise<LoadResult> {
+  current ??= new LoaderThread();
+  return current.load(source);
+}
+
+function describeDeath(error: NodeJS.ErrnoException): string {
+  return error.code === "ERR_WORKER_OUT_OF_MEMORY" ? `it needs more than ${OLD_GENERATION_MB} MB` : error.message;
+}
