@@ -80,6 +80,8 @@ export class Acceptor {
         const source = known?.source ?? (await openAcceptSource(listener.listen.host, listener.listen.port, this.#options.mode));
         if (known === undefined) opened.push(source);
         wanted.set(key, known ?? { key, source, listener: -1 });
+        // Before any worker is told of this configuration: the update carries the list of ids.
+        this.#indexOf(listener.id);
         bound.push({ ...listener, listen: { host: source.host, port: source.port } });
       }
     } catch (error) {
@@ -95,15 +97,6 @@ export class Acceptor {
     };
   }
 
-  /** Index of an id, a new one for an id that was never seen. */
-  indexOf(id: string): number {
-    const known = this.#indexes.get(id);
-    if (known !== undefined) return known;
-    const index = this.listenerIds.push(id) - 1;
-    this.#indexes.set(id, index);
-    return index;
-  }
-
   /** The addresses that are open, for people. */
   get addresses(): HostPort[] {
     return [...this.#open.values()].map(({ source }) => ({ host: source.host, port: source.port }));
@@ -114,6 +107,15 @@ export class Acceptor {
     await this.#commit(new Map(), [], this.#connectionsMax);
   }
 
+  /** Index of an id, a new one for an id that was never seen. */
+  #indexOf(id: string): number {
+    const known = this.#indexes.get(id);
+    if (known !== undefined) return known;
+    const index = this.listenerIds.push(id) - 1;
+    this.#indexes.set(id, index);
+    return index;
+  }
+
   async #commit(wanted: Map<string, Listening>, listeners: readonly ListenerSnapshot[], connectionsMax: number): Promise<void> {
     this.#connectionsMax = connectionsMax;
     this.#descriptorConnectionsMax = connectionsByDescriptors();
@@ -121,7 +123,7 @@ export class Acceptor {
     this.#open = wanted;
     for (const listener of listeners) {
       const listening = wanted.get(addressKey(listener))!;
-      listening.listener = this.indexOf(listener.id);
+      listening.listener = this.#indexOf(listener.id);
       if (!before.has(listening.key)) listening.source.start(this.#handlerOf(listening));
     }
     const gone = [...before.values()].filter((listening) => !wanted.has(listening.key));

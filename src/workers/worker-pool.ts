@@ -64,6 +64,8 @@ export class WorkerPool implements WorkerSet {
       maxThreads: this.#seats.length,
       // An idle worker must not block its event loop.
       atomics: "disabled",
+      // Descriptors come from the acceptor: Node must neither close nor complain about those that it did not open.
+      trackUnmanagedFds: false,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB, maxOldGenerationSizeMb: OLD_GENERATION_MB },
     });
     this.#pool.on("error", (error: Error) => this.#options.log("error", "worker pool", { error: error.message }));
