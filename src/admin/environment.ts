@@ -21,7 +21,7 @@ export function environmentResponse(request: AdminRequest, environment: Readonly
   }
   const names = request.query === "" ? Object.keys(environment).sort() : request.query.split("&").filter((name) => name !== "");
   const shown: Record<string, string | null> = Object.create(null);
-  for (const name of names) shown[name] = visible(name, environment[name]);
+  for (const name of names) shown[name] = Object.hasOwn(environment, name) ? visible(name, environment[name]) : null;
   return json(200, shown);
 }
 
