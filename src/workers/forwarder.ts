@@ -29,6 +29,7 @@ import { Router, type RouterEntry } from "./router.ts";
 import { Service } from "./service.ts";
 import { SilenceQueue } from "./silence-queue.ts";
 import { Transport } from "./transport.ts";
+import { UnknownServices } from "./unknown-services.ts";
 import { WorkerLoop } from "./worker-loop.ts";
 
 const VIA_NAME = Buffer.from("weft", "latin1");
@@ -41,7 +42,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly loop: WorkerLoop;
   readonly shared = new H1Shared(DEFAULT_LIMITS);
   readonly random: Random = createRandom((Math.random() * 0x7fffffff) | 0);
-  readonly router = new Router(NO_RULES);
+  readonly router: Router;
   readonly counters: Counters;
   readonly edits: { -readonly [K in keyof RequestEdits]: RequestEdits[K] } = {
     hostFallback: Buffer.alloc(0),
@@ -57,6 +58,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly #options: ForwarderOptions;
   readonly #overhead: HdrLatency;
   readonly #silence: SilenceQueue;
+  readonly #unknown: UnknownServices;
   readonly #services = new Map<string, Service>();
   readonly #listeners = new Map<string, ListenerState>();
   readonly #clients = new Map<ClientConnection, ListenerState>();
@@ -79,6 +81,12 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       onBug: (error) => this.#onBug(error),
     });
     this.#silence = new SilenceQueue(this.loop);
+    this.#unknown = new UnknownServices(this.loop, {
+      makeService: (config) => new Service(this, config, this.#endpointMetrics(config, "", "", "")),
+      updateService: (service, config) => service.update(config, (address, owner) => this.#makeEndpoint(config, address, owner)),
+      forgetRoutes: () => this.router.forget(),
+    });
+    this.router = new Router(NO_RULES, (host, port) => this.#unknown.get(host, port));
   }
 
   // --- configuration ------------------------------------------------------------------------------------------------
@@ -269,6 +277,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     this.loop.run(() => {
       for (const client of [...this.#clients.keys()]) client.cut();
       for (const service of this.#services.values()) service.remove();
+      this.#unknown.clear();
       this.loop.closeAll();
     });
     return count;
@@ -300,7 +309,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       connections: this.#clients.size,
       transports: this.loop.size,
       buffers: { stream: this.loop.readBuffers.inUse, out: this.loop.outChunks.inUse },
-      services: [...this.#services.values()].map((service) => service.stats()),
+      services: [...[...this.#services.values()].map((service) => service.stats()), ...this.#unknown.stats()],
     };
   }
 

@@ -33,8 +33,12 @@ export class Router {
   #rules: OutboundRules;
   #memory: (Remembered | undefined)[] = new Array(MEMORY).fill(undefined);
 
-  constructor(rules: OutboundRules) {
+  readonly #forward: (host: string, port: number | null) => Service | null;
+
+  /** `forward` makes services for unknown names, where the rules allow them. */
+  constructor(rules: OutboundRules, forward: (host: string, port: number | null) => Service | null) {
     this.#rules = rules;
+    this.#forward = forward;
     this.#table = new RouteTable<RouterEntry>([], rules);
   }
 
@@ -42,6 +46,11 @@ export class Router {
   update(changed: readonly RouterEntry[], removed: readonly string[], rules: OutboundRules | null): void {
     if (rules !== null) this.#rules = rules;
     this.#table.update(changed, removed, rules);
+    this.forget();
+  }
+
+  /** Remembered answers may be out of date. */
+  forget(): void {
     this.#memory = new Array(MEMORY).fill(undefined);
   }
 
@@ -89,8 +98,16 @@ export class Router {
         };
       }
       default:
-        return { service: null, errorId: ERRORS.WEFT_NO_ROUTE.id, detail: `${authority}: ${UNKNOWN[found.reason]}` };
+        return this.#unknown(authority, found);
     }
+  }
+
+  #unknown(authority: string, found: { reason: keyof typeof UNKNOWN; host: string; port: number | null }): Route {
+    if (this.#rules.unknown === "forward" && found.reason === "name") {
+      const service = this.#forward(found.host, found.port);
+      if (service !== null) return { service, errorId: 0, detail: "" };
+    }
+    return { service: null, errorId: ERRORS.WEFT_NO_ROUTE.id, detail: `${authority}: ${UNKNOWN[found.reason]}` };
   }
 
   #override(head: MessageHead): Route | null {

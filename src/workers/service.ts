@@ -48,8 +48,12 @@ export class Service implements EndpointOwner, Sweepable {
     return this.#picker.readyCount > 0;
   }
 
+  /** Requests that were assigned so far: tells whether the service is used. */
+  assigned = 0;
+
   /** Finds the waiter an endpoint, now or later; it hears `onEndpoint` or `onUnavailable`. */
   assign(waiter: Waiter): void {
+    this.assigned++;
     const endpoint = this.#picker.pick(this.#context.loop.now, this.#context.random);
     if (endpoint !== null) {
       waiter.onEndpoint(endpoint);
@@ -103,6 +107,17 @@ export class Service implements EndpointOwner, Sweepable {
     for (const waiter of late) {
       waiter.isWaiting = false;
       waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, this.key);
+    }
+  }
+
+  /** There will be no endpoint: those who wait are told now. */
+  failWaiting(errorId: number, detail: string): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const waiter of queue) {
+      if (!waiter.isWaiting) continue;
+      waiter.isWaiting = false;
+      waiter.onUnavailable(errorId, detail);
     }
   }
 
