@@ -114,6 +114,9 @@ export function scanBody(bytes: Buffer, wantsWire: boolean, ends: readonly numbe
       events.push(event);
       if (event === ChunkEvent.error) return { result: errorCode(scanner.error), body, wire, trailers, consumed: from, events };
       if (scanner.pos < pos || scanner.pos > stop) throw new Error("the scanner left its range");
+      const isRange = event === ChunkEvent.data || event === ChunkEvent.wire;
+      if (isRange && (scanner.from < pos || scanner.from >= scanner.to || scanner.to > scanner.pos))
+        throw new Error("a range lies outside");
       pos = scanner.pos;
       if (event === ChunkEvent.data) body += buffer.toString("latin1", scanner.from, scanner.to);
       else if (event === ChunkEvent.wire) wire += buffer.toString("latin1", scanner.from, scanner.to);
@@ -123,7 +126,6 @@ export function scanBody(bytes: Buffer, wantsWire: boolean, ends: readonly numbe
         trailers = t === null ? null : t.buffer.toString("latin1", t.start, t.end);
         return { result: "end", body, wire, trailers, consumed: from + (pos - start), events };
       } else break;
-      if (scanner.from > scanner.to || scanner.to > stop) throw new Error("a range lies outside of what was given");
     }
     if (pos !== stop) throw new Error("`more` before everything was consumed");
     from = end;
