@@ -328,6 +328,11 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     if (this.#phase === Phase.closed || this.#phase === Phase.closing) return;
     this.#processStash();
     this.#exchange?.flushRequest();
+    this.#resumeReading();
+  }
+
+  /** Not while what is kept already is over its limit. */
+  #resumeReading(): void {
     if (this.#stash === null || this.#stash.size < this.#context.shared.limits.pipelinedBytesMax) this.#transport.resume();
   }
 
@@ -432,6 +437,8 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
 
   #awaitNext(): void {
     this.#phase = Phase.head;
+    // A head that is refused or late from here on gets an answer of its own.
+    this.#hasResponded = false;
     const { loop, shared } = this.#context;
     this.#transport.deadlineAt = loop.now + shared.limits.idleTimeoutMs;
     // Not from inside the upstream's event: the next request may already be here.
@@ -447,7 +454,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
       if (this.#phase === Phase.head) this.#close(false);
       return;
     }
-    this.#transport.resume();
+    this.#resumeReading();
   }
 
   #giveBackSlot(): void {
