@@ -18,7 +18,7 @@ export interface AdminRequest {
   readonly remoteIsLoopback: boolean;
 }
 
-export type AdminBody = string | AsyncIterable<string | Uint8Array>;
+type AdminBody = string | AsyncIterable<string | Uint8Array>;
 
 export interface AdminResponse {
   readonly status: number;

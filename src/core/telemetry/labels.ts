@@ -4,7 +4,7 @@
 export type Labels = Readonly<Record<string, string>>;
 
 /** The value that stands for every label set over the cap. */
-export const OTHER = "other";
+const OTHER = "other";
 
 /** Labels whose values are few by nature: they keep their meaning over the cap, so that totals and success rates stay right. */
 const KEPT_OVER_CAP: ReadonlySet<string> = new Set(["direction", "peer", "classification"]);

@@ -3,7 +3,7 @@
 // Invariants: a counter and every cell of a histogram never decrease, also when a worker is removed (its last values are
 // folded into the base); a gauge counts the living only. Values are read when they are rendered, not when collected.
 
-import { addCounts, countsLength, type HdrDigits, type LatencySummary, summarise } from "./hdr.ts";
+import { addCounts, cellOf, countsLength, type HdrDigits, type LatencySummary, summarise } from "./hdr.ts";
 import { type Labels, labelText } from "./labels.ts";
 import { HISTOGRAM_SLOTS } from "./latency-buckets.ts";
 
@@ -139,20 +139,24 @@ export class LatencySeries {
   /** `nowMs`: any clock that does not go back. Moves the window on. */
   read(nowMs: number): LatencyReading {
     const size = countsLength(this.digits);
-    const counts = scratch[this.digits] ?? new Float64Array(size);
-    scratch[this.digits] = counts;
-    if (this.#baseCounts === null) counts.fill(0);
-    else counts.set(this.#baseCounts);
+    const sources: Float64Array[] = [];
+    for (const memory of this.#sources) sources.push(new Float64Array(memory));
     let sum = this.#baseSum;
     let max = this.#baseMax;
-    for (const memory of this.#sources) {
-      const cells = new Float64Array(memory);
-      addCounts(counts, cells);
+    for (const cells of sources) {
       sum += cells[size]!;
       max = Math.max(max, cells[size + 1]!);
     }
+    // Nothing is above the cell of the maximum: most latencies are small, and most cells need not be looked at.
+    const used = cellOf(max, this.digits) + 1;
+    const all = scratch[this.digits] ?? new Float64Array(size);
+    scratch[this.digits] = all;
+    const counts = all.subarray(0, used);
+    if (this.#baseCounts === null) counts.fill(0);
+    else counts.set(this.#baseCounts.subarray(0, used));
+    for (const cells of sources) addCounts(counts, cells);
     let count = 0;
-    for (let index = 0; index < size; index += 1) count += counts[index]!;
+    for (let index = 0; index < used; index += 1) count += counts[index]!;
     this.#rotate(counts, nowMs);
     if (this.#older !== null) subtract(counts, this.#older);
     return { count, sum, max, window: summarise(this.digits, counts) };

@@ -5,7 +5,7 @@
 // as quantiles over the last 30 to 60 s, with `_sum` and `_count` since the start.
 
 /** How Prometheus sees a metric. */
-export type MetricType = "counter" | "gauge" | "histogram" | "summary";
+type MetricType = "counter" | "gauge" | "histogram" | "summary";
 
 export interface MetricRow {
   readonly type: MetricType;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import float64 from "hdr-histogram-js/dist/Float64Histogram.js";
-import { countsLength, type HdrDigits, HdrLatency, LATENCY_US_MAX } from "../../../src/core/telemetry/hdr.ts";
+import { countsLength, type HdrDigits, HdrLatency, LATENCY_US_MAX, summarise } from "../../../src/core/telemetry/hdr.ts";
 
 /** Values of every magnitude, not only large ones. */
 const microseconds = fc
@@ -22,6 +22,24 @@ for (const digits of [2, 3] as const satisfies HdrDigits[]) {
           ours.record(value);
         }
         assert.deepEqual(ours.snapshot().counts, library._counts);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test(`percentiles are the library's (${digits} digits)`, () => {
+    fc.assert(
+      fc.property(fc.array(microseconds, { minLength: 1, maxLength: 500 }), (values) => {
+        const library = new float64.default(1, LATENCY_US_MAX, digits);
+        for (const value of values) library.recordValue(value);
+        assert.deepEqual(summarise(digits, library._counts as Float64Array), {
+          count: values.length,
+          p50: library.getValueAtPercentile(50),
+          p95: library.getValueAtPercentile(95),
+          p99: library.getValueAtPercentile(99),
+          p999: library.getValueAtPercentile(99.9),
+          max: library.getValueAtPercentile(100),
+        });
       }),
       { numRuns: 150 },
     );

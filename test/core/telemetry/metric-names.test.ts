@@ -1,7 +1,7 @@
-// docs/metrics.md and the metric table say the same, and the names are valid.
+// docs/metrics.md and the metric table say the same, the names are valid, and each is used.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { type MetricName, METRICS, metricRow } from "../../../src/core/telemetry/metric-names.ts";
 
@@ -23,4 +23,15 @@ test("names and labels are valid in Prometheus, and counters end in _total", () 
     assert.equal(name.endsWith("_total"), metricRow(name).type === "counter", name);
     for (const label of metricRow(name).labels) assert.match(label, /^[a-z][a-z0-9_]*$/);
   }
+});
+
+test("every metric of the table is recorded somewhere", () => {
+  const source = new URL("../../../src/", import.meta.url).pathname;
+  const files = globSync("**/*.ts", { cwd: source }).filter((path) => !path.endsWith("metric-names.ts"));
+  const code = files.map((path) => readFileSync(source + path, "utf8")).join("\n");
+  assert.ok(files.length > 20);
+  assert.deepEqual(
+    NAMES.filter((name) => !code.includes(`"${name}"`)),
+    [],
+  );
 });
