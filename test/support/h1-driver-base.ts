@@ -24,7 +24,7 @@ export interface Outcome {
   readonly stage: Stage | null;
   /** Inside of what the bytes end; `null`: between two messages. */
   readonly incomplete: Stage | null;
-  /** Responses: bytes behind the final one. */
+  /** Bytes behind the last message of the connection. */
   readonly surplus: number;
 }
 
@@ -88,7 +88,7 @@ export abstract class Driver {
       else if (this.state === State.chunked) bytes = this.#pushChunked(bytes);
       else {
         if (this.state === State.untilClose) this.#deliver(bytes);
-        else this.#surplus += bytes.length;
+        else if (this.state !== State.failed) this.#surplus += bytes.length;
         return;
       }
     }

@@ -18,6 +18,8 @@ export const DEFAULT_HEAD_LIMITS: HeadLimits = { headerBytesMax: 32 * 1024, head
 export interface HeadParser {
   reset(): void;
   parse(buf: Buffer, start: number, end: number, head: MessageHead): number;
+  /** Requests: nothing but empty lines so far. */
+  readonly isBlank?: boolean;
 }
 
 const HOST_FALLBACK = Buffer.from("web");
@@ -37,19 +39,12 @@ function stateOf(framing: number): State {
 /** A client's connection. */
 class RequestDriver extends Driver {
   readonly #parser: HeadParser;
-  readonly #makeParser: (limits: HeadLimits) => HeadParser;
   #isPersistent = true;
-  #isBlank = (): boolean => false;
 
-  constructor(limits: HeadLimits = DEFAULT_HEAD_LIMITS, makeParser?: (limits: HeadLimits) => HeadParser) {
+  constructor(limits: HeadLimits, makeParser: (limits: HeadLimits) => HeadParser) {
     super(limits);
-    this.#makeParser = makeParser ?? ((given) => new RequestHeadParser(given));
-    this.#parser = this.#makeParser(limits);
+    this.#parser = makeParser(limits);
     this.#parser.reset();
-    if (this.#parser instanceof RequestHeadParser) {
-      const parser = this.#parser;
-      this.#isBlank = () => parser.isBlank;
-    }
   }
 
   protected parseHead(buffer: Buffer, start: number, end: number): number {
@@ -57,7 +52,7 @@ class RequestDriver extends Driver {
   }
 
   protected isBetween(): boolean {
-    return this.#isBlank();
+    return this.#parser.isBlank === true;
   }
 
   protected takeHead(): State {
@@ -102,14 +97,14 @@ export interface RequestFacts {
 
 /** An origin's connection, for the answer to one request. */
 class ResponseDriver extends Driver {
-  readonly #parser: ResponseHeadParser;
+  readonly #parser: HeadParser;
   readonly #request: RequestFacts;
   #isInformational = false;
 
-  constructor(request: RequestFacts, limits: HeadLimits = DEFAULT_HEAD_LIMITS) {
+  constructor(request: RequestFacts, limits: HeadLimits, makeParser: (limits: HeadLimits) => HeadParser) {
     super(limits);
     this.#request = request;
-    this.#parser = new ResponseHeadParser(limits);
+    this.#parser = makeParser(limits);
     this.#parser.reset();
   }
 
@@ -177,7 +172,7 @@ export function driveRequest(
   bytes: Buffer,
   cuts: readonly number[] = [],
   limits: HeadLimits = DEFAULT_HEAD_LIMITS,
-  makeParser?: (limits: HeadLimits) => HeadParser,
+  makeParser: (limits: HeadLimits) => HeadParser = (given) => new RequestHeadParser(given),
 ): Outcome {
   const driver = new RequestDriver(limits, makeParser);
   for (const piece of cutAt(bytes, cuts)) driver.push(piece);
@@ -190,8 +185,9 @@ export function driveResponse(
   bytes: Buffer,
   cuts: readonly number[] = [],
   limits: HeadLimits = DEFAULT_HEAD_LIMITS,
+  makeParser: (limits: HeadLimits) => HeadParser = (given) => new ResponseHeadParser(given),
 ): Outcome {
-  const driver = new ResponseDriver(request, limits);
+  const driver = new ResponseDriver(request, limits, makeParser);
   for (const piece of cutAt(bytes, cuts)) driver.push(piece);
   return driver.outcome();
 }
