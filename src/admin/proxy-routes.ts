@@ -5,8 +5,8 @@
 //   /config.json /env.json /proxy-log-level /shutdown    clients on this machine only
 //
 // Where we differ from Linkerd: /env.json is for this machine only and hides what looks like a secret, because the
-// environment of a process is nobody else's business; /shutdown is on unless `shutdownEndpoint` is false, because a
-// plain host has no Kubernetes that would forbid it, and it needs a POST from this machine without a foreign Origin.
+// environment of a process is nobody else's business. /shutdown exists when `shutdownEndpoint` says so (the default is
+// the configuration's) and needs a POST from this machine without a foreign Origin.
 
 import type { AdminHandler, AdminRequest, AdminResponse, AdminServer } from "./admin-server.ts";
 import { textResponse } from "./dispatcher.ts";
@@ -27,7 +27,7 @@ export interface AdminSource {
   config(): object;
   /** Starts the drain and returns at once. Throws if that is not possible. */
   shutdown(): void;
-  /** Whether POST /shutdown exists. Default of the configuration: true. */
+  /** Whether POST /shutdown exists; asked at each request, so that a reload counts. */
   readonly shutdownEndpoint: boolean;
   logLevel(): string;
   /** False for a level that does not exist. */
