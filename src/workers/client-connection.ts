@@ -17,5 +17,5 @@ export interface ClientOwner {
   /** The protocol is known: `next` takes the place of `previous`. */
   replace(previous: ClientConnection, next: ClientConnection): void;
   /** An accepted CONNECT. */
-  becomeRelay(previous: ClientConnection, transport: Transport, listener: ListenerState, service: Service, version: number): void;
+  becomeRelay(previous: ClientConnection, transport: Transport, listener: ListenerState, service: Service): void;
 }

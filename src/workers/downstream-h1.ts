@@ -11,46 +11,34 @@
 // client that is silent so is sent one `100 Continue` after a while: a departed one answers it with RST.
 
 import { Buffer } from "node:buffer";
-import { ERRORS, errorCode, errorRow } from "../core/errors/error-codes.ts";
+import { ERRORS, errorRow } from "../core/errors/error-codes.ts";
 import { ChunkEvent, ChunkScanner } from "../core/h1/chunked.ts";
 import type { RequestHeadParser } from "../core/h1/head-parser.ts";
-import {
-  CHUNK_SIZE_ROOM,
-  ConnectionOption,
-  ERROR_RESPONSE_ROOM,
-  lastChunkRoom,
-  responseHeadRoom,
-  writeChunkSize,
-  writeErrorResponse,
-  writeLastChunk,
-  writeResponseHead,
-} from "../core/h1/serialize.ts";
 import { type DownstreamStream, type Lease, ResetReason, type Trailers } from "../core/http/exchange.ts";
 import { Framing, type MessageHead, Method } from "../core/http/head.ts";
 import { recordAccess } from "./access-log.ts";
+import { BodyRate } from "./body-rate.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { Exchange } from "./exchange.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
+import { ResponseWriter } from "./h1-response-writer.ts";
 import type { HeadSlot } from "./h1-shared.ts";
 import { Stash } from "./stash.ts";
 import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 
 const Phase = { head: 0, length: 1, chunked: 2, wait: 3, tunnel: 4, linger: 5, closing: 6, closed: 7 } as const;
-/** How a response's body is written. */
-const BodyMode = { none: 0, raw: 1, wire: 2, encode: 3 } as const;
 
 const STREAM_FROM_BYTES = 16 * 1024;
 /** A half-closed client is asked so long after its FIN whether it is still there. */
 const PROBE_AFTER_MS = 400;
-const PROBE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
-const CRLF = Buffer.from("\r\n", "latin1");
-const CHUNKED_FIELD = Buffer.from("Transfer-Encoding: chunked\r\n\r\n", "latin1");
 
 export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientConnection {
   readonly #context: ForwarderContext;
   readonly #listener: ListenerState;
   readonly #owner: ClientOwner;
   readonly #transport: Transport;
+  readonly #writer: ResponseWriter;
+  readonly #rate: BodyRate;
   #exchange: Exchange | null = null;
   #phase: number = Phase.head;
   #slot: HeadSlot | null = null;
@@ -63,19 +51,10 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   #isScanning = false;
   #remaining = 0;
   #requests = 0;
-  #version = 11;
-  #isHeadRequest = false;
-  #asksKeepAlive = false;
   #isLast = false;
   #isHalfClosed = false;
   #isProbed = false;
-  #hasResponded = false;
-  #bodyMode: number = BodyMode.none;
-  #endsByClose = false;
   #lingered = 0;
-  /** For the minimum rate: bytes at the start of the window, and whether Weft itself held the client back in it. */
-  #rateBytes = 0;
-  #wasHeldBack = false;
   #bodyBytes = 0;
   #forwardedFor: Buffer | null = null;
 
@@ -84,6 +63,8 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     this.#listener = listener;
     this.#owner = owner;
     this.#transport = transport;
+    this.#writer = new ResponseWriter(context, transport);
+    this.#rate = new BodyRate(context, transport);
     transport.owner = this;
     transport.deadlineAt = context.loop.now + context.shared.limits.idleTimeoutMs;
   }
@@ -191,15 +172,10 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   #begin(head: MessageHead): void {
     const { shared } = this.#context;
     this.#requests++;
-    this.#version = head.version;
-    this.#isHeadRequest = head.method === Method.head;
-    this.#asksKeepAlive = head.saysKeepAlive;
+    this.#writer.expect(head, head.method === Method.head);
     const requestsMax = shared.limits.requestsPerConnectionMax;
     this.#isLast = !head.isPersistent || this.#context.isDraining || (requestsMax > 0 && this.#requests >= requestsMax);
-    this.#hasResponded = false;
     this.#isProbed = false;
-    this.#bodyMode = BodyMode.none;
-    this.#endsByClose = false;
     this.#bodyBytes = 0;
     if (head.method === Method.connect) {
       this.#onConnect(head);
@@ -241,12 +217,8 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   }
 
   #watchBody(mode: ReadMode): void {
-    this.#rateBytes = this.#transport.bytesRead;
-    this.#wasHeldBack = false;
     this.#transport.readMode = mode;
-    if (this.#context.shared.limits.bodyMinBytesPerSecond > 0) {
-      this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.bodyRateWindowMs;
-    }
+    this.#rate.begin();
   }
 
   /** CONNECT: the proxy itself is the other end; a tunnel to the service's endpoint follows. */
@@ -260,7 +232,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     }
     this.#phase = Phase.closed;
     this.#giveBackSlot();
-    this.#owner.becomeRelay(this, this.#transport, this.#listener, route.service, this.#version);
+    this.#owner.becomeRelay(this, this.#transport, this.#listener, route.service);
   }
 
   #readBody(buffer: Buffer, start: number, end: number, lease: Lease | null): number {
@@ -315,7 +287,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   }
 
   pauseRequestBody(): void {
-    this.#wasHeldBack = true;
+    this.#rate.holdBack();
     this.#transport.pause();
   }
 
@@ -343,68 +315,33 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   }
 
   sendInformational(head: MessageHead): void {
-    if (this.#version === 10 || this.#hasResponded) return;
-    this.#writeHead(head, ConnectionOption.none, false, false);
-    this.#transport.flush();
+    this.#writer.informational(head);
   }
 
   sendResponseHead(head: MessageHead, framing: Framing): boolean {
-    this.#hasResponded = true;
+    const writer = this.#writer;
     if (head.status === 101) {
-      this.#writeHead(head, ConnectionOption.none, false, true);
+      writer.switchingProtocols(head);
       return false;
     }
-    let bodyMode: number = BodyMode.raw;
-    let addChunked = false;
-    if (framing === Framing.chunked) {
-      bodyMode = this.#version === 11 ? BodyMode.wire : BodyMode.raw;
-      this.#endsByClose = this.#version === 10;
-    } else if (framing === Framing.untilClose) {
-      addChunked = this.#version === 11;
-      bodyMode = addChunked ? BodyMode.encode : BodyMode.raw;
-      this.#endsByClose = !addChunked;
-    }
-    this.#bodyMode = bodyMode;
-    const isUploadUnread = this.#phase === Phase.length || this.#phase === Phase.chunked;
-    if (this.#endsByClose || isUploadUnread || this.#context.isDraining) this.#isLast = true;
+    writer.choose(framing);
+    if (writer.endsByClose || this.#isUploading || this.#context.isDraining) this.#isLast = true;
     if (this.#isHalfClosed && this.#stash === null) this.#isLast = true;
-    const connection = this.#isLast ? ConnectionOption.close : this.#asksKeepAlive ? ConnectionOption.keepAlive : ConnectionOption.none;
-    this.#writeHead(head, connection, this.#endsByClose, false);
-    if (addChunked) {
-      const chunk = this.#transport.reserve(CHUNKED_FIELD.length);
-      chunk.length -= CRLF.length;
-      chunk.length += CHUNKED_FIELD.copy(chunk.bytes, chunk.length);
-    }
-    return bodyMode === BodyMode.wire;
+    return writer.head(head, this.#isLast);
   }
 
-  #writeHead(head: MessageHead, connection: ConnectionOption, dropTransferEncoding: boolean, isUpgrade: boolean): void {
-    const { shared } = this.#context;
-    const chunk = this.#transport.reserve(responseHeadRoom(head) + CHUNKED_FIELD.length);
-    const options = shared.responseOptions;
-    options.connection = connection;
-    options.dropTransferEncoding = dropTransferEncoding;
-    options.upgrade = isUpgrade;
-    options.via = this.#context.via;
-    chunk.length = writeResponseHead(head, chunk.bytes, chunk.length, options);
+  /** The request's body is not complete. */
+  get #isUploading(): boolean {
+    return this.#phase === Phase.length || this.#phase === Phase.chunked;
   }
 
   sendBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
-    const transport = this.#transport;
-    if (this.#bodyMode !== BodyMode.encode) {
-      if (this.#phase === Phase.tunnel) this.#touchTunnel();
-      transport.write(buffer, start, end, lease);
-      return;
-    }
-    this.sendChunkSize(end - start);
-    transport.write(buffer, start, end, lease);
-    const chunk = transport.reserve(CRLF.length);
-    chunk.length += CRLF.copy(chunk.bytes, chunk.length);
+    if (this.#phase === Phase.tunnel) this.#touchTunnel();
+    this.#writer.body(buffer, start, end, lease);
   }
 
   sendChunkSize(size: number): void {
-    const chunk = this.#transport.reserve(CHUNK_SIZE_ROOM);
-    chunk.length = writeChunkSize(chunk.bytes, chunk.length, size);
+    this.#writer.chunkSize(size);
   }
 
   sendEnd(trailers: Trailers | null): void {
@@ -412,11 +349,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
       this.#transport.shutdown();
       return;
     }
-    if (this.#bodyMode === BodyMode.wire || this.#bodyMode === BodyMode.encode) {
-      const chunk = this.#transport.reserve(lastChunkRoom(trailers));
-      chunk.length = writeLastChunk(chunk.bytes, chunk.length, trailers);
-    }
-    this.#transport.flush();
+    this.#writer.end(trailers);
     this.#finish();
   }
 
@@ -427,18 +360,18 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   /** The answer is complete: log it, then close, linger, or be ready for the next request. */
   #finish(): void {
     if (this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
-    const isUploadUnread = this.#phase === Phase.length || this.#phase === Phase.chunked;
+    const isUploading = this.#isUploading;
     this.#giveBackSlot();
     if (this.#phase === Phase.closed) return;
     if (!this.#isLast) this.#awaitNext();
-    else if (isUploadUnread || this.#stash !== null) this.#linger();
+    else if (isUploading || this.#stash !== null) this.#linger();
     else this.#closeWhenSent();
   }
 
   #awaitNext(): void {
     this.#phase = Phase.head;
     // A head that is refused or late from here on gets an answer of its own.
-    this.#hasResponded = false;
+    this.#writer.hasBegun = false;
     const { loop, shared } = this.#context;
     this.#transport.deadlineAt = loop.now + shared.limits.idleTimeoutMs;
     // Not from inside the upstream's event: the next request may already be here.
@@ -489,7 +422,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     const isInFlight = exchange !== null && !exchange.isIdle;
     if (isInFlight) exchange.onDownstreamReset(ResetReason.downstreamProtocol);
     this.#context.counters.error(errorRow(errorId).label, null);
-    if (this.#hasResponded) this.#close(true);
+    if (this.#writer.hasBegun) this.#close(true);
     else this.sendError(errorId, detail);
   }
 
@@ -500,20 +433,8 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
       this.#close(true);
       return;
     }
-    const isReading = this.#phase === Phase.length || this.#phase === Phase.chunked || this.#phase === Phase.head;
-    if (row.close || isReading || this.#context.isDraining) this.#isLast = true;
-    this.#hasResponded = true;
-    this.#bodyMode = BodyMode.none;
-    const chunk = this.#transport.reserve(ERROR_RESPONSE_ROOM);
-    chunk.length = writeErrorResponse(chunk.bytes, chunk.length, {
-      status: row.status,
-      code: errorCode(errorId),
-      detail: detail === "" ? row.cause : `${row.cause} (${detail})`,
-      close: this.#isLast,
-      isHead: this.#isHeadRequest,
-      now: new Date().toUTCString(),
-    });
-    this.#transport.flush();
+    if (row.close || this.#isUploading || this.#phase === Phase.head || this.#context.isDraining) this.#isLast = true;
+    this.#writer.error(errorId, detail, this.#isLast);
     if (this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
     this.#giveBackSlot();
     // A close with unread bytes would be a reset, and the answer lost with it.
@@ -524,17 +445,15 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   resetDownstream(_reason: ResetReason): void {
     this.#transport.flush();
     // A message that ends by close would look complete: only a reset tells.
-    this.#close(this.#endsByClose || this.#phase === Phase.tunnel);
+    this.#close(this.#writer.endsByClose || this.#phase === Phase.tunnel);
   }
 
   // --- tunnel -------------------------------------------------------------------------------------------------------
 
   becomeTunnel(): void {
     this.#phase = Phase.tunnel;
-    this.#bodyMode = BodyMode.raw;
     this.#transport.readMode = ReadMode.adaptive;
     this.#touchTunnel();
-    this.#transport.flush();
     if (this.#stash !== null || this.#isHalfClosed) {
       this.#context.loop.defer(() => {
         this.#processStash();
@@ -590,7 +509,9 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
         return;
       case Phase.length:
       case Phase.chunked:
-        this.#checkRate();
+        if (this.#rate.isTooSlow(!this.#exchange!.canTakeBody || this.#exchange!.awaitsContinue)) {
+          this.#refuse(ERRORS.WEFT_BODY_TOO_SLOW.id, "");
+        }
         return;
       case Phase.wait:
         if (this.#isHalfClosed) this.#probe();
@@ -603,27 +524,12 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     }
   }
 
-  #checkRate(): void {
-    const { limits } = this.#context.shared;
-    const bytes = this.#transport.bytesRead - this.#rateBytes;
-    const isSlow = bytes < (limits.bodyMinBytesPerSecond * limits.bodyRateWindowMs) / 1000;
-    const isWaiting = this.#wasHeldBack || !this.#transport.isReading || !this.#exchange!.canTakeBody || this.#exchange!.awaitsContinue;
-    if (isSlow && !isWaiting) {
-      this.#refuse(ERRORS.WEFT_BODY_TOO_SLOW.id, "");
-      return;
-    }
-    this.#rateBytes = this.#transport.bytesRead;
-    this.#wasHeldBack = false;
-    this.#transport.deadlineAt = this.#context.loop.now + limits.bodyRateWindowMs;
-  }
-
   /** Is a half-closed client still there? The first write asks, the answer (RST) shows in the ones after it. */
   #probe(): void {
-    if (this.#version !== 11 || this.#hasResponded) return;
+    if (this.#writer.version !== 11 || this.#writer.hasBegun) return;
     if (!this.#isProbed) {
       this.#isProbed = true;
-      this.#transport.write(PROBE, 0, PROBE.length, null);
-      this.#transport.flush();
+      this.#writer.continue();
     } else {
       this.#transport.touchWrite();
     }

@@ -242,7 +242,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     if (this.isDraining) next.drain();
   }
 
-  becomeRelay(previous: ClientConnection, transport: Transport, listener: ListenerState, service: Service, _version: number): void {
+  becomeRelay(previous: ClientConnection, transport: Transport, listener: ListenerState, service: Service): void {
     const relay = new Relay(this, listener, this, transport, service, true);
     this.replace(previous, relay);
     relay.start(null);
