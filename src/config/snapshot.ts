@@ -88,6 +88,8 @@ export interface WorkerService {
 export interface WorkerProxy {
   readonly listeners: readonly ListenerSnapshot[];
   readonly outbound: OutboundRules;
+  /** Never an endpoint: through the proxy anybody would look like a loopback client to it. */
+  readonly admin: HostPort | null;
   readonly forwarded: boolean;
   readonly allowConnect: boolean;
   readonly accessLog: AccessLogFormat;

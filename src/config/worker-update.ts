@@ -58,8 +58,8 @@ export function workerService(service: ServiceSnapshot, proxyNamespace: string, 
 }
 
 function workerProxy(snapshot: ProxySnapshot): WorkerProxy {
-  const { listeners, outbound, forwarded, allowConnect, accessLog, limits } = snapshot;
-  return { listeners, outbound, forwarded, allowConnect, accessLog, limits };
+  const { listeners, outbound, admin, forwarded, allowConnect, accessLog, limits } = snapshot;
+  return { listeners, outbound, admin, forwarded, allowConnect, accessLog, limits };
 }
 
 /** Equality of plain data by value. */

@@ -113,7 +113,8 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     this.via = proxy.forwarded ? VIA_NAME : null;
     if (proxy.accessLog === "off") this.accessLog = null;
     else this.accessLog = new AccessLogWriter(proxy.accessLog);
-    this.#ownListeners = new OwnListeners(proxy.listeners.map(({ listen }) => listen));
+    const own = proxy.listeners.map(({ listen }) => listen);
+    this.#ownListeners = new OwnListeners(proxy.admin === null ? own : [...own, proxy.admin]);
     for (const snapshot of proxy.listeners) this.#listeners.set(snapshot.id, this.#listenerState(snapshot));
     const ids = new Set(proxy.listeners.map(({ id }) => id));
     for (const id of this.#listeners.keys()) {
