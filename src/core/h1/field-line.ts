@@ -7,6 +7,7 @@
 import { COLON, CR, HTAB, LF, SP } from "../bytes/ascii.ts";
 import { ERRORS } from "../errors/error-codes.ts";
 import { TOKEN_CHARS, VALUE_CHARS } from "./tables.ts";
+import { skipWords } from "./value-words.ts";
 
 const BAD_FIELD_NAME = -ERRORS.WEFT_H1_BAD_FIELD_NAME.id;
 const BAD_FIELD_VALUE = -ERRORS.WEFT_H1_BAD_FIELD_VALUE.id;
@@ -53,6 +54,7 @@ export function scanFieldLine(
     if (p === end) return suspend(base, line, nameEnd, 0, p, fields, at);
     valueStart = p - base;
   }
+  p = skipWords(buf, p, end);
   while (p < end && VALUE_CHARS[buf[p]!] !== 0) p++;
   if (p + 1 >= end && (p === end || buf[p] === CR)) return suspend(base, line, nameEnd, valueStart, p, fields, at);
   if (buf[p] !== CR) return buf[p] === LF ? BARE_LF : BAD_FIELD_VALUE;

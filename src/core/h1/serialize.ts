@@ -6,7 +6,6 @@
 // `responseHeadRoom`, `CHUNK_SIZE_ROOM`, `lastChunkRoom`, `ERROR_RESPONSE_ROOM`.
 
 import type { Buffer } from "node:buffer";
-import { Buffer as NodeBuffer } from "node:buffer";
 import { asciiBytes, copyBytes, copyRange, CR, DIGIT_1, equalsWord, LF, QUESTION, SLASH, STAR, writeDecimal } from "../bytes/ascii.ts";
 import type { Trailers } from "../http/exchange.ts";
 import { FIELD_STRIDE, FieldId, type MessageHead, Method } from "../http/head.ts";
@@ -54,17 +53,13 @@ const COMMA_SPACE = asciiBytes(", ");
 const FORWARDED_FOR = asciiBytes("X-Forwarded-For: ");
 const VIA_1_0 = asciiBytes("Via: 1.0 ");
 const VIA_1_1 = asciiBytes("Via: 1.1 ");
-const CONNECTION_LINES: readonly Uint8Array[] = [
-  asciiBytes(""),
-  asciiBytes("Connection: close\r\n"),
-  asciiBytes("Connection: keep-alive\r\n"),
-];
+const CONNECTION_LINES: readonly Buffer[] = [asciiBytes(""), asciiBytes("Connection: close\r\n"), asciiBytes("Connection: keep-alive\r\n")];
 const CONNECTION_UPGRADE = asciiBytes("Connection: Upgrade\r\n");
 const CONNECTION_TE = asciiBytes("Connection: TE\r\n");
 const CONNECTION_UPGRADE_TE = asciiBytes("Connection: Upgrade, TE\r\n");
 
 /** The end of a chunked body without trailers. */
-export const LAST_CHUNK: Buffer = NodeBuffer.from("0\r\n\r\n", "latin1");
+export const LAST_CHUNK: Buffer = asciiBytes("0\r\n\r\n");
 
 /** Fields that end here in either direction. Upgrade and TE are decided line by line. */
 const IS_DROPPED = new Uint8Array(256);
@@ -170,6 +165,10 @@ function writeRequestFields(head: MessageHead, out: Buffer, at: number, from: nu
       run = next;
     } else if (id === FieldId.te) keepsTe = true;
   }
+  if (!options.upgrade && !keepsTe && options.via === null && (forwardedFor === null || forwardedIndex >= 0)) {
+    // Nothing is added: the final empty line belongs to the last run.
+    return copyRange(buffer, start + run, start + head.size, out, p);
+  }
   p = copyRange(buffer, start + run, start + last, out, p);
   if (options.upgrade) p = copyBytes(keepsTe ? CONNECTION_UPGRADE_TE : CONNECTION_UPGRADE, out, p);
   else if (keepsTe) p = copyBytes(CONNECTION_TE, out, p);
@@ -216,8 +215,10 @@ export function writeResponseHead(head: MessageHead, out: Buffer, at: number, op
       run = i + 1 < count ? fields[row + FIELD_STRIDE]! : last;
     }
   }
-  p = copyRange(buffer, start + run, start + last, out, p);
+  const addsNothing = options.connection === ConnectionOption.none && !options.upgrade && options.via === null;
+  p = copyRange(buffer, start + run, start + (addsNothing ? head.size : last), out, p);
   out[at + 7] = DIGIT_1;
+  if (addsNothing) return p;
   if (options.upgrade) p = copyBytes(CONNECTION_UPGRADE, out, p);
   else if (options.connection !== ConnectionOption.none) p = copyBytes(CONNECTION_LINES[options.connection]!, out, p);
   if (options.via !== null) p = writeVia(head, out, p, options.via);

@@ -3,7 +3,7 @@
 // Accepts, beyond the grammar, a missing second space before CRLF: common servers send `HTTP/1.1 200`. Refuses everything
 // else: other versions, codes that are not three digits from 100 on, control characters in the reason, bare CR or LF.
 
-import { asciiBytes, CR, DIGIT_0, DIGIT_1, DIGIT_9, LF, SP } from "../bytes/ascii.ts";
+import { asciiBytes, CR, DIGIT_0, DIGIT_1, DIGIT_9, DOT, LF, SLASH, SP } from "../bytes/ascii.ts";
 import { ERRORS } from "../errors/error-codes.ts";
 import type { MessageHead } from "../http/head.ts";
 import { VALUE_CHARS } from "./tables.ts";
@@ -23,12 +23,7 @@ export const REASON_AT = PREFIX_BYTES;
 /** As `scanRequestLine`: > 0 the position of the first field line, 0 incomplete, < 0 minus an error id. */
 export function scanStatusLine(buf: Uint8Array, base: number, resume: number, end: number, head: MessageHead): number {
   if (head.status === 0) {
-    // Twelve bytes: looked at again from the start when they come in pieces.
-    const shown = Math.min(end - base, PREFIX_BYTES);
-    for (let i = 0; i < shown; i++) {
-      if (!fitsPrefix(i, buf[base + i]!)) return prefixError(buf, base, base + i, end);
-    }
-    if (shown < PREFIX_BYTES) return 0;
+    if (!isPrefix(buf, base, end)) return prefixError(buf, base, end);
     head.version = 10 + (buf[base + 7]! - DIGIT_0);
     head.status = (buf[base + 9]! - DIGIT_0) * 100 + (buf[base + 10]! - DIGIT_0) * 10 + (buf[base + 11]! - DIGIT_0);
   }
@@ -43,33 +38,61 @@ export function scanStatusLine(buf: Uint8Array, base: number, resume: number, en
   return buf[p + 1] === LF ? p + 2 : BARE_CR;
 }
 
-/** May this byte stand at index `i` of `HTTP/1.x NNN`? */
-function fitsPrefix(i: number, byte: number): boolean {
-  switch (i) {
-    case 5:
-      return byte === DIGIT_1;
-    case 6:
-      return byte === 0x2e;
-    case 7:
-      return byte === DIGIT_0 || byte === DIGIT_1;
-    case 8:
-      return byte === SP;
-    case 9:
-      return byte >= DIGIT_1 && byte <= DIGIT_9;
-    case 10:
-    case 11:
-      return byte >= DIGIT_0 && byte <= DIGIT_9;
-    default:
-      return byte === HTTP_SLASH[i];
-  }
+/** Is `HTTP/1.x NNN` there, whole and right? */
+function isPrefix(buf: Uint8Array, base: number, end: number): boolean {
+  return (
+    base + PREFIX_BYTES <= end &&
+    buf[base] === 0x48 &&
+    buf[base + 1] === 0x54 &&
+    buf[base + 2] === 0x54 &&
+    buf[base + 3] === 0x50 &&
+    buf[base + 4] === SLASH &&
+    buf[base + 5] === DIGIT_1 &&
+    buf[base + 6] === DOT &&
+    (buf[base + 7] === DIGIT_1 || buf[base + 7] === DIGIT_0) &&
+    buf[base + 8] === SP &&
+    buf[base + 9] !== DIGIT_0 &&
+    isDigit(buf[base + 9]!) &&
+    isDigit(buf[base + 10]!) &&
+    isDigit(buf[base + 11]!)
+  );
 }
 
-/** What is wrong at `p` of the prefix. */
-function prefixError(buf: Uint8Array, base: number, p: number, end: number): number {
+function isDigit(byte: number): boolean {
+  return byte >= DIGIT_0 && byte <= DIGIT_9;
+}
+
+/** The prefix is not complete (0), or something is wrong with it. Looked at again from its start when it comes in pieces. */
+function prefixError(buf: Uint8Array, base: number, end: number): number {
+  const shown = Math.min(end, base + PREFIX_BYTES);
+  let p = base;
+  while (p < shown && fitsPrefix(p - base, buf[p]!)) p++;
+  if (p === shown) return 0;
   if (buf[p] === LF) return BARE_LF;
   if (buf[p] === CR) {
     if (p + 1 === end) return 0;
     if (buf[p + 1] !== LF) return BARE_CR;
   }
   return p - base >= HTTP_SLASH.length && p - base <= 8 ? BAD_VERSION : BAD_STATUS_LINE;
+}
+
+/** May this byte stand at index `i` of `HTTP/1.x NNN`? */
+function fitsPrefix(i: number, byte: number): boolean {
+  switch (i) {
+    case 5:
+      return byte === DIGIT_1;
+    case 6:
+      return byte === DOT;
+    case 7:
+      return byte === DIGIT_0 || byte === DIGIT_1;
+    case 8:
+      return byte === SP;
+    case 9:
+      return byte !== DIGIT_0 && isDigit(byte);
+    case 10:
+    case 11:
+      return isDigit(byte);
+    default:
+      return byte === HTTP_SLASH[i];
+  }
 }
