@@ -6,6 +6,15 @@ import type { DemoView, EndpointView } from "./demo-report.ts";
 import type { DemoService } from "./demo-services.ts";
 import { parseMetrics, type Sample, sumOf } from "./metrics-text.ts";
 
+/** What is used of /stats.json. */
+interface Statistics {
+  readonly workers: readonly {
+    readonly forwarder?: {
+      readonly services: readonly { readonly endpoints: readonly { readonly address: string; readonly ewmaMs: number }[] }[];
+    } | null;
+  }[];
+}
+
 /** The table's percentiles are of the last so many seconds. */
 const WINDOW_SAMPLES = 10;
 const SCRAPE_TIMEOUT_MS = 2000;
@@ -44,14 +53,14 @@ export class DemoObserver {
 
   /** The state of things; rates are since the previous call. Throws when the admin port does not answer. */
   async observe(): Promise<DemoView> {
-    const samples = await this.#scrape();
+    const [samples, ewma] = await Promise.all([this.#scrape(), this.#ewma()]);
     const now = performance.now();
     const seconds = Math.max(now - this.#lastAt, 1) / 1000;
     const requests = this.#services.map(({ address }) => sumOf(samples, "request_total", { target_addr: address }));
     const endpoints = this.#services.map(({ kind, address }, index): EndpointView => {
       const perSecond = (requests[index]! - (this.#lastRequests[index] ?? 0)) / seconds;
       const latencyUs = quantile(samples, "endpoint_latency_us", "0.5", address);
-      return { name: kind, address, requests: requests[index]!, perSecond, latencyUs };
+      return { name: kind, address, requests: requests[index]!, perSecond, latencyUs, ewmaUs: ewma.get(address) ?? Number.NaN };
     });
     this.#lastAt = now;
     this.#lastRequests = requests;
@@ -83,8 +92,25 @@ export class DemoObserver {
   }
 
   async #scrape(): Promise<Sample[]> {
-    const response = await fetch(`${this.#adminUrl}/metrics`, { signal: AbortSignal.timeout(SCRAPE_TIMEOUT_MS) });
-    if (!response.ok) throw new Error(`the admin port answered /metrics with ${response.status}`);
-    return parseMetrics(await response.text());
+    return parseMetrics(await (await this.#get("/metrics")).text());
+  }
+
+  /** Each worker estimates by itself; this is their mean, in microseconds. */
+  async #ewma(): Promise<Map<string, number>> {
+    const { workers } = (await (await this.#get("/stats.json")).json()) as Statistics;
+    const sums = new Map<string, { sum: number; count: number }>();
+    for (const worker of workers) {
+      for (const { address, ewmaMs } of worker.forwarder?.services.flatMap((service) => service.endpoints) ?? []) {
+        const entry = sums.get(address) ?? { sum: 0, count: 0 };
+        sums.set(address, { sum: entry.sum + ewmaMs, count: entry.count + 1 });
+      }
+    }
+    return new Map([...sums].map(([address, { sum, count }]) => [address, (sum / count) * 1000]));
+  }
+
+  async #get(path: string): Promise<Response> {
+    const response = await fetch(`${this.#adminUrl}${path}`, { signal: AbortSignal.timeout(SCRAPE_TIMEOUT_MS) });
+    if (!response.ok) throw new Error(`the admin port answered ${path} with ${response.status}`);
+    return response;
   }
 }

@@ -101,6 +101,7 @@ export async function startProxy(port: number, adminPort: number, endpoints: rea
       child.kill("SIGTERM");
       const isLate = await Promise.race([exited.then(() => false), wait(STOP_TIMEOUT_MS, true, { ref: false })]);
       if (isLate) {
+        process.stderr.write(`weft: the proxy had not ended ${STOP_TIMEOUT_MS / 1000} s after SIGTERM and was killed\n${tail()}\n`);
         child.kill("SIGKILL");
         await exited;
       }

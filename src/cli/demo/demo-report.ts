@@ -16,6 +16,8 @@ export interface EndpointView {
   readonly perSecond: number;
   /** Median time to its answer, microseconds, NaN if unknown. */
   readonly latencyUs: number;
+  /** What the balancer expects of it now, microseconds, mean of the workers, NaN if unknown. */
+  readonly ewmaUs: number;
 }
 
 export interface DemoView {
@@ -28,6 +30,12 @@ export interface DemoView {
   readonly latency: LatencySummary;
   readonly overhead: Quantiles;
   readonly endpoints: readonly EndpointView[];
+}
+
+export interface LoadTotals {
+  readonly sent: number;
+  readonly failed: number;
+  readonly lastFailure: string;
 }
 
 export interface DemoPlace {
@@ -70,14 +78,16 @@ export function tableLines(view: DemoView): string[] {
     `  latency          P50 ${milliseconds(latency.p50)}   P95 ${milliseconds(latency.p95)}   P99 ${milliseconds(latency.p99)}`,
     `  proxy overhead   P50 ${milliseconds(overhead.p50)}   P99 ${milliseconds(overhead.p99)}`,
     "",
-    `  ${"endpoint".padEnd(10)}${"address".padEnd(18)}${"requests".padStart(10)}${"per s".padStart(8)}${"share".padStart(9)}${"median".padStart(12)}`,
+    `  ${"endpoint".padEnd(10)}${"address".padEnd(18)}${"requests".padStart(10)}${"per s".padStart(8)}${"share".padStart(9)}${"median".padStart(12)}${"EWMA".padStart(12)}`,
   ];
   for (const endpoint of view.endpoints) {
-    const { name, address, requests, perSecond, latencyUs } = endpoint;
+    const { name, address, requests, perSecond, latencyUs, ewmaUs } = endpoint;
     const share = shareOf(endpoint, view);
     const bar = "#".repeat(Number.isNaN(share) ? 0 : Math.round(share * 30));
     const numbers = `${String(requests).padStart(10)}${perSecond.toFixed(0).padStart(8)}${percent(share, 1).padStart(9)}`;
-    lines.push(`  ${name.padEnd(10)}${address.padEnd(18)}${numbers}${milliseconds(latencyUs).padStart(12)}  ${bar}`);
+    lines.push(
+      `  ${name.padEnd(10)}${address.padEnd(18)}${numbers}${milliseconds(latencyUs).padStart(12)}${milliseconds(ewmaUs).padStart(12)}  ${bar}`,
+    );
   }
   return lines;
 }
@@ -97,10 +107,11 @@ export function plainLine(view: DemoView): string {
 }
 
 /** What is left at the end. */
-export function summaryLines(view: DemoView, sent: number, failed: number): string[] {
+export function summaryLines(view: DemoView, load: LoadTotals): string[] {
   const { latency, overhead } = view;
   return [
-    `Summary: ${sent} requests in ${(view.elapsedMs / 1000).toFixed(1)} s, ${failed} failed, success ${percent(view.successRate, 2)}`,
+    `Summary: ${load.sent} requests in ${(view.elapsedMs / 1000).toFixed(1)} s, ${load.failed} failed, success ${percent(view.successRate, 2)}`,
+    ...(load.failed > 0 ? [`  latest failure   ${load.lastFailure}`] : []),
     `  latency          P50 ${milliseconds(latency.p50)}   P95 ${milliseconds(latency.p95)}   P99 ${milliseconds(latency.p99)}   max ${milliseconds(latency.max)}`,
     `  proxy overhead   P50 ${milliseconds(overhead.p50)}   P99 ${milliseconds(overhead.p99)}`,
     ...view.endpoints.map(

@@ -18,9 +18,9 @@ function delayMs(kind: ServiceKind, n: number): number {
     case "fast":
       return 0;
     case "uneven":
-      return n % UNEVEN_EVERY === 0 ? 60 : 3;
+      return n % UNEVEN_EVERY === 0 ? 20 : 3;
     case "slow":
-      return 25;
+      return 60;
   }
 }
 

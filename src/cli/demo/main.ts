@@ -86,7 +86,8 @@ async function run(options: DemoOptions): Promise<void> {
         await Promise.race([showUntil(stop.promise, observer, screen), early]);
         await load.stop();
         const view = await observer.conclude();
-        process.stdout.write(`\n${summaryLines(view, load.sent, load.failed).join("\n")}\n`);
+        process.stdout.write(`\n${summaryLines(view, load).join("\n")}\n`);
+        if (load.succeeded === 0) throw new DemoError("no request succeeded");
       } finally {
         stop.cancel();
         screen?.close();

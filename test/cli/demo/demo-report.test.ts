@@ -10,9 +10,9 @@ const view: DemoView = {
   latency: { count: 100, p50: 1200, p95: 60_500, p99: 61_000, p999: 62_000, max: 63_000 },
   overhead: { p50: 110, p99: 345 },
   endpoints: [
-    { name: "fast", address: "127.0.0.1:9001", requests: 1500, perSecond: 150, latencyUs: 800 },
-    { name: "uneven", address: "127.0.0.1:9002", requests: 480, perSecond: 48, latencyUs: 3100 },
-    { name: "slow", address: "127.0.0.1:9003", requests: 20, perSecond: 2, latencyUs: Number.NaN },
+    { name: "fast", address: "127.0.0.1:9001", requests: 1500, perSecond: 150, latencyUs: 800, ewmaUs: 900 },
+    { name: "uneven", address: "127.0.0.1:9002", requests: 480, perSecond: 48, latencyUs: 3100, ewmaUs: 9000 },
+    { name: "slow", address: "127.0.0.1:9003", requests: 20, perSecond: 2, latencyUs: Number.NaN, ewmaUs: 25_000 },
   ],
 };
 
@@ -22,10 +22,10 @@ test("the table shows rates, percentiles, overhead and each endpoint's share", (
     "  latency          P50 1.20 ms   P95 60.50 ms   P99 61.00 ms",
     "  proxy overhead   P50 0.11 ms   P99 0.34 ms",
     "",
-    "  endpoint  address             requests   per s    share      median",
-    "  fast      127.0.0.1:9001          1500     150   75.0 %     0.80 ms  #######################",
-    "  uneven    127.0.0.1:9002           480      48   24.0 %     3.10 ms  #######",
-    "  slow      127.0.0.1:9003            20       2    1.0 %           -  ",
+    "  endpoint  address             requests   per s    share      median        EWMA",
+    "  fast      127.0.0.1:9001          1500     150   75.0 %     0.80 ms     0.90 ms  #######################",
+    "  uneven    127.0.0.1:9002           480      48   24.0 %     3.10 ms     9.00 ms  #######",
+    "  slow      127.0.0.1:9003            20       2    1.0 %           -    25.00 ms  ",
   ]);
 });
 
@@ -39,7 +39,9 @@ test("the plain line holds the same on one line", () => {
 });
 
 test("the summary names what was sent and what failed", () => {
-  assert.equal(summaryLines(view, 2000, 1)[0], "Summary: 2000 requests in 12.0 s, 1 failed, success 99.95 %");
+  const lines = summaryLines(view, { sent: 2000, failed: 1, lastFailure: "502 WEFT_CONNECT_FAILED" });
+  assert.equal(lines[0], "Summary: 2000 requests in 12.0 s, 1 failed, success 99.95 %");
+  assert.equal(lines[1], "  latest failure   502 WEFT_CONNECT_FAILED");
 });
 
 test("before the first answer nothing is claimed", () => {
