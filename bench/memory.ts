@@ -16,9 +16,15 @@ import { figure, progress, type Report, type Table, type Verdict } from "./suppo
 import { median } from "./support/statistics.ts";
 
 const KB = 1024;
-const IDLE_CONNECTIONS = 2_000;
+/** Opened first: they use up what the heap and the tables have in reserve. */
+const RESERVE_CONNECTIONS = 2_000;
+/** Opened on top of them: what these cost is what a connection costs. */
+const IDLE_CONNECTIONS = 4_000;
 const SETTLE_MS = 2_000;
 const WARM_REQUESTS = 30_000;
+/** The generator's own kind of request also has to be compiled before little load can be measured. */
+const WARM_RATE = 2_000;
+const WARM_SECONDS = 3;
 const LOW_RATE = 100;
 
 /** Under steady load the second half may need this much more than the first, percent: less is what a heap does anyway. */
@@ -54,18 +60,26 @@ async function measureIdle(name: string, peer: Peer, options: BenchOptions, gene
   progress(`memory: ${name} at ${LOW_RATE} requests/s`);
   await ab({ url, requests: options.quick ? WARM_REQUESTS / 10 : WARM_REQUESTS, concurrency: 64, keepAlive: true });
   const run = { port: peer.port, path: "/", rate: LOW_RATE, seconds, connections: options.connections, seed: 1 };
+  await generator.run({ ...run, rate: WARM_RATE, seconds: WARM_SECONDS });
   const lowCpu = await cpuShare(peer, async () => {
     const result = await generator.run(run);
     if (result.errors > 0) throw new Error(`${name} at ${LOW_RATE} requests/s: ${result.errors} requests failed`);
   });
-  progress(`memory: ${name} with ${IDLE_CONNECTIONS} idle connections`);
-  await pause(SETTLE_MS);
   const warm = readMemory(peer.child.pid);
-  const sockets = await openIdle(peer.port, IDLE_CONNECTIONS);
+  const perConnection = await memoryPerConnection(name, peer);
+  return { name, start, warm, perConnection, idleCpu, lowCpu };
+}
+
+async function memoryPerConnection(name: string, peer: Peer): Promise<number> {
+  progress(`memory: ${name} with ${IDLE_CONNECTIONS} idle connections`);
+  const sockets = await openIdle(peer.port, RESERVE_CONNECTIONS);
   await pause(SETTLE_MS);
-  const open = readMemory(peer.child.pid);
+  const before = readMemory(peer.child.pid);
+  sockets.push(...(await openIdle(peer.port, IDLE_CONNECTIONS)));
+  await pause(SETTLE_MS);
+  const after = readMemory(peer.child.pid);
   closeAll(sockets);
-  return { name, start, warm, perConnection: (open.anonymous - warm.anonymous) / IDLE_CONNECTIONS, idleCpu, lowCpu };
+  return (after.anonymous - before.anonymous) / IDLE_CONNECTIONS;
 }
 
 /** Milliseconds from start to ready, median of several starts. */
@@ -193,7 +207,7 @@ export async function benchMemory(options: BenchOptions): Promise<Report> {
     tables: tablesOf(rows, grown),
     verdicts: Number.isNaN(readyMs) ? [] : verdictsOf(rows, readyMs, grown),
     notes: [
-      `RssAnon is private to the process, PSS shares out the binary; ${IDLE_CONNECTIONS} idle connections after one request each`,
+      `RssAnon is private to the process, PSS shares out the binary; per connection: ${IDLE_CONNECTIONS} more after one request each`,
       "the growth run mixes small requests, 1 MB bodies and new connections; --minutes 10 is the run that the bar means",
     ],
     raw: { rows, grown, readyMs },
