@@ -15,6 +15,7 @@ import { collide, reaches } from "./listener-conflicts.ts";
 import { formatPath } from "./problem.ts";
 import type { Path } from "./problem.ts";
 import type { ProxyContext } from "./proxy-context.ts";
+import { valueAt } from "./shape-problems.ts";
 import type { HostPort, ProxySnapshot } from "./snapshot.ts";
 
 /** Compiles a proxy; mistakes go to `context.problems`, and the result counts only when there is no error among them. */
@@ -69,8 +70,10 @@ function checkListeners(context: ProxyContext, listeners: readonly CompiledListe
   for (const [index, place] of places.entries()) {
     const other = places.slice(0, index).find((earlier) => collide(earlier.listen, place.listen));
     if (other === undefined) continue;
-    const message = `${formatPath(place.path)} (${formatHostPort(place.listen)}) and ${formatPath(other.path)} (${formatHostPort(other.listen)}) cannot both listen`;
-    problems.push(document.problemAt(place.path, "value", "error", message, "give one of them another port or address"));
+    // Point at the one that was written; the other may be a default.
+    const [at, beside] = valueAt(document.value, place.path) === undefined ? [other, place] : [place, other];
+    const message = `${describePlace(at)} and ${describePlace(beside)} cannot both listen`;
+    problems.push(document.problemAt(at.path, "value", "error", message, "give one of them another port or address"));
   }
   const outbound = listeners.find((entry) => entry.listener.id === "outbound");
   if (shape.spec?.outbound?.unknown === "forward" && outbound !== undefined && isWildcard(outbound.listener.listen.host)) {
@@ -85,6 +88,10 @@ function checkListeners(context: ProxyContext, listeners: readonly CompiledListe
       ),
     );
   }
+}
+
+function describePlace({ listen, path }: Place): string {
+  return `${formatPath(path)} (${formatHostPort(listen)})`;
 }
 
 function checkLoops(

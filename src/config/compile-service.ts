@@ -29,7 +29,7 @@ export function compileService(document: SourceDocument, shape: ServiceDocument,
     const endpoint = entry.dns ?? entry.address;
     if (endpoint === undefined || (entry.dns !== undefined && entry.address !== undefined)) {
       const message = `${formatPath(path)} has ${endpoint === undefined ? "neither address nor dns" : "both address and dns"}`;
-      problems.push(document.problemAt(path, "value", "error", message, "one of them, please"));
+      problems.push(document.problemAt(path, "value", "error", message, "give it one of them"));
       continue;
     }
     const key = formatHostPort(endpoint);

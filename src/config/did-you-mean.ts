@@ -5,6 +5,9 @@ const WORD_LENGTH_MAX = 64;
 /** Candidates that are looked at; a configuration may have thousands of services. */
 const CANDIDATES_MAX = 10_000;
 
+/** Shortest word that may be the beginning of what was meant, or the other way round. */
+const PREFIX_LENGTH_MIN = 3;
+
 /** The candidate that was probably meant, `null` when none is near. Ties go to the first. */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   if (word.length === 0 || word.length > WORD_LENGTH_MAX) return null;
@@ -12,17 +15,25 @@ export function nearest(word: string, candidates: Iterable<string>): string | nu
   // One edit in four letters, at least one: `wbe` is `web`, `db` is not `s3`.
   let bestDistance = Math.max(1, Math.floor(wanted.length / 4) + (wanted.length > 4 ? 1 : 0)) + 1;
   let best: string | null = null;
+  let prefix: string | null = null;
   let looked = 0;
   for (const candidate of candidates) {
     if (++looked > CANDIDATES_MAX) break;
+    const lower = candidate.toLowerCase();
+    if (prefix === null && Math.min(lower.length, wanted.length) >= PREFIX_LENGTH_MIN && isPrefix(lower, wanted)) prefix = candidate;
     if (Math.abs(candidate.length - wanted.length) >= bestDistance) continue;
-    const distance = editDistance(wanted, candidate.toLowerCase());
+    const distance = editDistance(wanted, lower);
     if (distance < bestDistance) {
       bestDistance = distance;
       best = candidate;
     }
   }
-  return best;
+  return best ?? prefix;
+}
+
+/** `warn` and `warning`, either way round. */
+function isPrefix(a: string, b: string): boolean {
+  return a.startsWith(b) || b.startsWith(a);
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours between two words (optimal string alignment). */

@@ -42,7 +42,9 @@ export function flagsToSnapshot(flags: ProxyFlags): { readonly snapshot: ProxySn
     if (reaches(target, listen))
       problems.push(flagProblem("--to", `${formatHostPort(target)} is the proxy's own listener`, "requests would go round in a circle"));
     if (admin !== null && reaches(target, admin))
-      problems.push(flagProblem("--to", `${formatHostPort(target)} is the proxy's own admin port`, null));
+      problems.push(
+        flagProblem("--to", `${formatHostPort(target)} is the proxy's own admin port`, "the proxy's clients would count as local there"),
+      );
   }
   if (admin !== null && collide(listen, admin)) {
     problems.push(flagProblem("--listen", `${formatHostPort(listen)} is the admin port too`, "choose another, or --admin off"));

@@ -27,16 +27,19 @@ interface Pending {
   readonly deadline: NodeJS.Timeout;
 }
 
-/** One thread and what it was asked. */
-class LoaderThread {
+/** One thread and what it was asked. Used by `loadInWorker`, and by the tests with a module that fails. */
+export class LoaderThread {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
+  readonly #onEnd: () => void;
   #linger: NodeJS.Timeout | null = null;
 
-  constructor() {
+  /** @param onEnd the thread takes no further load */
+  constructor(module: URL, onEnd: () => void) {
+    this.#onEnd = onEnd;
     const resourceLimits = { maxOldGenerationSizeMb: OLD_GENERATION_MB, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB };
-    this.#worker = new Worker(MODULE, { resourceLimits, name: "config" });
+    this.#worker = new Worker(module, { resourceLimits, name: "config" });
     this.#worker.on("message", (answer: LoadAnswer) => this.#receive(answer));
     this.#worker.on("error", (error: NodeJS.ErrnoException) => this.#fail(describeDeath(error)));
     this.#worker.on("exit", (code) => this.#fail(`its thread ended with code ${code}`));
@@ -80,7 +83,7 @@ class LoaderThread {
   }
 
   #end(): void {
-    if (current === this) current = null;
+    this.#onEnd();
     if (this.#linger !== null) clearTimeout(this.#linger);
     this.#linger = null;
     void this.#worker.terminate();
@@ -91,7 +94,12 @@ let current: LoaderThread | null = null;
 
 /** As `loadConfig`, in another thread. The snapshot is frozen. Never rejects. */
 export function loadInWorker(source: ConfigSource): Promise<LoadResult> {
-  current ??= new LoaderThread();
+  if (current === null) {
+    const thread = new LoaderThread(MODULE, () => {
+      if (current === thread) current = null;
+    });
+    current = thread;
+  }
   return current.load(source);
 }
 

@@ -9,7 +9,7 @@ import type { ConfigSource, LoadResult, SourceFile } from "./config-source.ts";
 import { deepFreeze } from "./deep-freeze.ts";
 import { NAMESPACE } from "./defaults.ts";
 import { nearest } from "./did-you-mean.ts";
-import { sortProblems } from "./problem.ts";
+import { PROBLEMS_MAX, sortProblems } from "./problem.ts";
 import type { Path, Problem } from "./problem.ts";
 import type { ReferenceContext } from "./proxy-context.ts";
 import { readSources } from "./read-sources.ts";
@@ -162,7 +162,8 @@ function checkDuplicate(document: SourceDocument, kind: Kind, name: string | nul
 }
 
 function reportIssues(document: SourceDocument, issues: readonly SchemaIssue[], keys: readonly KeyRow[], problems: Problem[]): void {
-  for (const issue of issues) {
+  // One more than is shown, so that somebody says that there are more.
+  for (const issue of issues.slice(0, PROBLEMS_MAX + 1)) {
     const finding = describeIssue(issue, document.value, keys);
     problems.push(document.problemAt(finding.path, finding.at, "error", finding.message, finding.hint));
   }

@@ -46,11 +46,15 @@ export function sortProblems(problems: readonly Problem[], fileOrder: readonly s
     const text = formatProblem(problem);
     return !seen.has(text) && seen.add(text) !== undefined;
   });
-  const left = unique.length - PROBLEMS_MAX;
   const first = unique[PROBLEMS_MAX];
   if (first === undefined) return unique;
-  const kept = unique.slice(0, PROBLEMS_MAX);
-  return [...kept, { ...first, severity: worst(unique), message: `${left} more problems, not shown`, hint: "fix those above first" }];
+  const more: Problem = {
+    ...first,
+    severity: worst(unique),
+    message: "there are more problems, not shown",
+    hint: "begin with those above",
+  };
+  return [...unique.slice(0, PROBLEMS_MAX), more];
 }
 
 function worst(problems: readonly Problem[]): Problem["severity"] {

@@ -52,7 +52,8 @@ export function parseYaml(file: string, text: string): ParsedText {
       const value = reader.read(document.contents, 0);
       nodesLeft = reader.nodesLeft;
       problems.push(...reader.mistakes.map((mistake) => report(mistake.offset, mistake.message, mistake.hint)));
-      if (value === null) continue;
+      if (reader.hasGaps) isComplete = false;
+      if (value === null || reader.hasGaps) continue;
       const problemAt: SourceDocument["problemAt"] = (path, at, severity, message, hint) => ({
         ...report(reader.offsetOf(document.contents, path, at), message, hint),
         severity,
@@ -105,6 +106,10 @@ function* composeDocuments(text: string, lines: LineCounter): Generator<Document
 class ValueReader {
   nodesLeft: number;
   readonly mistakes: Mistake[] = [];
+  /** Something could not be read: checking the rest would report what is not wrong. */
+  hasGaps = false;
+  /** Where the outermost alias stands whose value is being read: that is what somebody wrote there. */
+  #aliasOffset: number | null = null;
   readonly #anchors = new Map<string, Node>();
   readonly #targets = new Map<Node, Node>();
 
@@ -113,13 +118,13 @@ class ValueReader {
   }
 
   read(node: unknown, depth: number): unknown {
-    const offset = offsetOfNode(node);
+    const offset = this.#aliasOffset ?? offsetOfNode(node);
     if (--this.nodesLeft < 0) throw new Refusal(offset, `there are more than ${NODES_MAX} values, aliases counted`, null);
     if (depth > DEPTH_MAX) throw tooDeep(offset);
     if (isAlias(node)) {
       const target = this.#anchors.get(node.source);
       if (target === undefined) {
-        this.mistakes.push({
+        this.#reportGap({
           offset,
           message: `there is no anchor &${node.source} before this alias`,
           hint: "text that begins with * needs quotes",
@@ -127,7 +132,11 @@ class ValueReader {
         return null;
       }
       this.#targets.set(node, target);
-      return this.read(target, depth);
+      const outer = this.#aliasOffset;
+      this.#aliasOffset = offset;
+      const value = this.read(target, depth);
+      this.#aliasOffset = outer;
+      return value;
     }
     const value = this.#readContents(node, depth);
     if ((isMap(node) || isSeq(node) || isScalar(node)) && node.anchor !== undefined) this.#anchors.set(node.anchor, node);
@@ -154,8 +163,13 @@ class ValueReader {
   #readKey(pair: Pair): string {
     if (isScalar(pair.key) && typeof pair.key.value === "string") return pair.key.value;
     if (isScalar(pair.key) && pair.key.source !== undefined) return pair.key.source;
-    this.mistakes.push({ offset: offsetOfNode(pair.key), message: "a key is not text", hint: "keys are plain words" });
+    this.#reportGap({ offset: offsetOfNode(pair.key), message: "a key is not text", hint: "keys are plain words" });
     return "";
+  }
+
+  #reportGap(mistake: Mistake): void {
+    this.hasGaps = true;
+    this.mistakes.push(mistake);
   }
 
   /** Where the value, or the key that leads to it, begins in the text. */

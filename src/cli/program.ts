@@ -1,0 +1,81 @@
+// The command line as a whole: commands, options, help, and what is said about wrong ones.
+
+import { Command, CommanderError, Option } from "commander";
+import { BAD_CONFIGURATION, FAILURE } from "./exit-codes.ts";
+import type { ProxyOptions } from "./proxy-arguments.ts";
+import type { OutputFormat } from "./output-format.ts";
+
+/** Parses and runs; resolves to the exit code. */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const finish = (code: number): void => {
+    exitCode = code;
+  };
+  const program = new Command("weft")
+    .description("A service mesh for plain hosts, docker-compose and Kubernetes.")
+    .showSuggestionAfterError()
+    .showHelpAfterError("(weft --help lists the commands)")
+    .exitOverride();
+  addProxy(program, finish);
+  addValidate(program, finish);
+  addVersion(program, finish);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // What is wrong has been said already; help that was asked for is no failure.
+    if (error.exitCode !== 0) return args[0] === "proxy" ? BAD_CONFIGURATION : FAILURE;
+  }
+  return exitCode;
+}
+
+type Finish = (code: number) => void;
+
+function addProxy(program: Command, finish: Finish): void {
+  const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+  program
+    .command("proxy")
+    .description("Run a proxy until SIGTERM or SIGINT; a second one cuts what is left.")
+    .option("--config <path>", "a file, or a folder with *.yaml and *.yml files; watched and reloaded")
+    .option("--listen <host:port>", "without a file: where to listen")
+    .option("--to <host:port,...>", "without a file: where to forward, balanced over all of them", collect)
+    .option("--workers <n>", "worker threads; auto: one per core; 0: forward on the main thread")
+    .option("--admin <host:port>", "metrics and readiness; off: none")
+    .option("--name <name>", "which Proxy document, when there are several")
+    .addHelpText(
+      "after",
+      "\nThe configuration may also stand in the environment variable WEFT_CONFIG.\nExit codes: 0 after a drain, 64 for a bad configuration, 1 for any other failure.",
+    )
+    .action(async (options: ProxyOptions) => {
+      const { runProxyCommand } = await import("./proxy-command.ts");
+      finish(await runProxyCommand(options));
+    });
+}
+
+function addValidate(program: Command, finish: Finish): void {
+  program
+    .command("validate")
+    .description("Check a configuration and say everything that is wrong with it.")
+    .argument("[path]", "a file, a folder, or - for standard input; without it, WEFT_CONFIG")
+    .addOption(outputOption())
+    .action(async (path: string | undefined, { output }: { output: OutputFormat }) => {
+      const { runValidate } = await import("./validate-command.ts");
+      finish(await runValidate(path ?? null, output));
+    });
+}
+
+function addVersion(program: Command, finish: Finish): void {
+  program
+    .command("version")
+    .description("Say which version this is.")
+    .option("--client", "only this command's own version")
+    .addOption(outputOption())
+    .action(async ({ output }: { output: OutputFormat }) => {
+      const { runVersion } = await import("./version-command.ts");
+      finish(runVersion(output));
+    });
+}
+
+function outputOption(): Option {
+  return new Option("-o, --output <format>", "how to print").choices(["text", "json"]).default("text");
+}
