@@ -5,6 +5,9 @@
 // What is parsed depends on the bytes alone, never on how they were split: each byte is looked at once, and a limit counts
 // the same whether the head comes whole or byte by byte. Refusals are the start line's here (RFC 9112 sections 2 to 4), the
 // fields' in field-section.ts. After an error or a complete head, `reset` comes before the next message.
+//
+// While a head is incomplete its parser and its `MessageHead` (5 KB of tables) belong together. Connections may share one pair
+// for heads that come whole, as nearly all do: after a 0, reset it, and go on with a pair that is the connection's own.
 
 import type { Buffer } from "node:buffer";
 import { CR, LF } from "../bytes/ascii.ts";

@@ -85,7 +85,7 @@ export class TrailerSection {
   #line = 0;
   #resume = 0;
   #size = 0;
-  /** Bytes of lines that were dropped: they count for the limit. */
+  /** Lines and bytes of the section so far; those that are dropped count too. */
   #count = 0;
   #total = 0;
 

@@ -350,8 +350,8 @@ describe("Connection, Upgrade, Expect (RFC 9110 sections 7.6.1, 7.8, 10.1.1)", (
   for (const value of ["content-length", "Transfer-Encoding", "close, HOST", "expect", "a b", "close;x", "a\x22b", "(close)", "a/b"]) {
     it(`refuses Connection: ${value}`, () => refuses(get(`Host: a\r\nConnection: ${value}\r\n`), "WEFT_H1_BAD_CONNECTION"));
   }
-  it("refuses more than 32 options, over all fields", () => {
-    const options = Array.from({ length: 17 }, (_, i) => `x${i}`).join(",");
+  it("refuses more than 16 options, over all fields", () => {
+    const options = Array.from({ length: 9 }, (_, i) => `x${i}`).join(",");
     assert.equal(accepts(get(`Host: a\r\nConnection: ${options}\r\n`)).hasEdits, true);
     refuses(get(`Host: a\r\nConnection: ${options}\r\nConnection: ${options}\r\n`), "WEFT_H1_BAD_CONNECTION");
   });
