@@ -9,6 +9,7 @@
 // The client is read while its request is in flight (up to pipelinedBytesMax), so that its departure is noticed. A FIN after
 // a whole request is a half-close: the answer is still sent. Since a FIN does not tell a half-close from a departure, an HTTP/1.1
 // client that is silent so is sent one `100 Continue` after a while: a departed one answers it with RST.
+// Long because the states of one client connection and their transitions belong together.
 
 import { Buffer } from "node:buffer";
 import { ERRORS, errorRow } from "../core/errors/error-codes.ts";

@@ -6,6 +6,7 @@
 //   - one write per turn: small pieces gather in a chunk, `flush` writes it;
 //   - the owner is never called back from inside one of its own calls: failures of writes are told after the event;
 //   - after `onClosed` nothing is called any more. It is called exactly once.
+// Long because every rule about the reads, writes and the end of one native handle is kept here and nowhere else.
 
 import { Buffer } from "node:buffer";
 import type { Lease } from "../core/http/exchange.ts";

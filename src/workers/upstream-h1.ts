@@ -10,6 +10,7 @@
 //
 // Refused: bytes on an idle connection (they would answer the next request), anything that the strict parser refuses,
 // a 101 that nobody asked for. What was received when the connection breaks decides whether the exchange may try again.
+// Long because the states of one connection to an endpoint and their transitions belong together.
 
 import type { Buffer } from "node:buffer";
 import { ChunkEvent, ChunkScanner } from "../core/h1/chunked.ts";
