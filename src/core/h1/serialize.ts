@@ -36,11 +36,11 @@ export interface ResponseHeadOptions {
   readonly via: Buffer | null;
 }
 
-/** Bytes that a writer may add to a head: Connection line, X-Forwarded-For, Via, Host of at most `OPTION_BYTES_MAX` each. */
-const ADDED_BYTES_MAX = 1024;
+/** Longest `hostFallback`, `forwardedFor` and `via`: names of services, addresses, our own name. */
+const OPTION_BYTES_MAX = 256;
 
-/** Longest `hostFallback`, `forwardedFor` and `via` that the rooms account for. */
-export const OPTION_BYTES_MAX = 256;
+/** Bytes that a writer may add to a head: these three with their names, and a Connection line. */
+const ADDED_BYTES_MAX = 3 * OPTION_BYTES_MAX + 128;
 
 /** Bytes that `writeChunkSize` writes at most. */
 export const CHUNK_SIZE_ROOM = 16;
