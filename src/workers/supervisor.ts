@@ -96,6 +96,7 @@ class Supervisor {
   #reloader: Reloader | null = null;
   #watcher: ConfigWatch | null = null;
   #isReady = false;
+  #isMoveScheduled = false;
   #stops = 0;
   #onStop: () => void = () => undefined;
   #onHurry: () => void = () => undefined;
@@ -147,6 +148,7 @@ class Supervisor {
     await prepared.commit(limits.connectionsMax);
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => this.#stop(signal));
     this.#isReady = true;
+    if (this.#moved.size > 0) this.#scheduleMoved();
     const addresses = Object.fromEntries(prepared.listeners.map(({ id, listen }) => [id, formatHostPort(listen)]));
     this.#logger.log("info", "ready", {
       ...addresses,
@@ -275,8 +277,16 @@ class Supervisor {
   /** Gathers the names of one turn: a restarted DNS server moves many at once. */
   #nameMoved(name: string): void {
     this.#moved.add(name);
-    if (this.#moved.size > 1 || !this.#isReady) return;
+    // What moves during the start waits for its end: `start` schedules it then.
+    if (this.#isReady) this.#scheduleMoved();
+  }
+
+  /** Names that move in one turn are one update. */
+  #scheduleMoved(): void {
+    if (this.#isMoveScheduled) return;
+    this.#isMoveScheduled = true;
     setImmediate(() => {
+      this.#isMoveScheduled = false;
       const update = this.#state.moved(this.#moved);
       this.#moved.clear();
       this.#send(update);

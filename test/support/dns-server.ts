@@ -97,6 +97,6 @@ function addressBytes(address: string): Buffer {
   const [left, right] = [groups(head), groups(tail)];
   const all = [...left, ...Array.from({ length: 8 - left.length - right.length }, () => 0), ...right];
   const bytes = Buffer.alloc(16);
-  all.forEach((group, index) => bytes.writeUInt16BE(group, index * 2));
+  for (const [index, group] of all.entries()) bytes.writeUInt16BE(group, index * 2);
   return bytes;
 }
