@@ -3,9 +3,9 @@
 import { CONFIG_VARIABLE, chooseSource } from "../config/config-source.ts";
 import type { ConfigOverrides } from "../config/config-source.ts";
 import { flagsToSnapshot, readAdminFlag } from "../config/flags.ts";
+import { prepareLoader } from "../config/load-in-worker.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { Problem } from "../config/problem.ts";
-import { runProxy } from "../workers/supervisor.ts";
 import type { RunProxyOptions } from "../workers/supervisor.ts";
 import { BAD_CONFIGURATION } from "./exit-codes.ts";
 import type { ProxyOptions } from "./proxy-arguments.ts";
@@ -20,6 +20,9 @@ export async function runProxyCommand(options: ProxyOptions): Promise<number> {
     process.stderr.write(plan.problems.map((problem) => `weft proxy: ${formatProblem(problem)}\n`).join(""));
     return BAD_CONFIGURATION;
   }
+  // The loader's thread and this one have much to import; they do it at the same time.
+  if ((plan.snapshot ?? null) === null) prepareLoader();
+  const { runProxy } = await import("../workers/supervisor.ts");
   return await runProxy(plan);
 }
 

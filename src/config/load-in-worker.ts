@@ -8,7 +8,7 @@ import { Worker } from "node:worker_threads";
 import { CONFIG_VARIABLE } from "./config-source.ts";
 import type { ConfigSource, LoadResult } from "./config-source.ts";
 import { deepFreeze } from "./deep-freeze.ts";
-import type { LoadAnswer, LoadRequest } from "./loader-worker.ts";
+import type { LoadAnswer, LoaderData, LoadRequest } from "./loader-worker.ts";
 
 /** How long the thread waits for another load. */
 const LINGER_MS = 3_000;
@@ -36,10 +36,12 @@ export class LoaderThread {
   #linger: NodeJS.Timeout | null = null;
 
   /** @param onEnd the thread takes no further load */
-  constructor(module: URL, onEnd: () => void) {
+  constructor(module: URL, workerData: LoaderData, onEnd: () => void) {
     this.#onEnd = onEnd;
     const resourceLimits = { maxOldGenerationSizeMb: OLD_GENERATION_MB, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB };
-    this.#worker = new Worker(module, { resourceLimits, name: "config" });
+    this.#worker = new Worker(module, { resourceLimits, workerData, name: "config" });
+    // Only a load keeps the process alive.
+    this.#worker.unref();
     this.#worker.on("message", (answer: LoadAnswer) => this.#receive(answer));
     this.#worker.on("error", (error: NodeJS.ErrnoException) => this.#fail(describeDeath(error)));
     this.#worker.on("exit", (code) => this.#fail(`its thread ended with code ${code}`));
@@ -91,16 +93,26 @@ export class LoaderThread {
 }
 
 let current: LoaderThread | null = null;
+let isFirst = true;
 
 /** As `loadConfig`, in another thread. The snapshot is frozen. Never rejects. */
 export function loadInWorker(source: ConfigSource): Promise<LoadResult> {
-  if (current === null) {
-    const thread = new LoaderThread(MODULE, () => {
-      if (current === thread) current = null;
-    });
-    current = thread;
-  }
-  return current.load(source);
+  return thread().load(source);
+}
+
+/** Begins the thread for a load that will be asked for in a moment: its imports take longer than most loads. */
+export function prepareLoader(): void {
+  thread();
+}
+
+function thread(): LoaderThread {
+  if (current !== null) return current;
+  const started = new LoaderThread(MODULE, { isFirst }, () => {
+    if (current === started) current = null;
+  });
+  current = started;
+  isFirst = false;
+  return started;
 }
 
 function describeDeath(error: NodeJS.ErrnoException): string {

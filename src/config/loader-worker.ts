@@ -4,7 +4,7 @@
 // the requests.
 
 import { setPriority } from "node:os";
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import type { ConfigSource, LoadResult } from "./config-source.ts";
 import { loadConfig } from "./load.ts";
 
@@ -22,8 +22,15 @@ export interface LoadAnswer {
   readonly result: LoadResult;
 }
 
-// On Linux the priority of "this process" is that of the calling thread; elsewhere it would be that of the whole proxy.
-if (process.platform === "linux") {
+/** What the thread is told when it begins. */
+export interface LoaderData {
+  /** Nothing is served yet, the proxy waits for this load: it has the usual priority until it has answered. */
+  readonly isFirst: boolean;
+}
+
+function lowerPriority(): void {
+  // On Linux the priority of "this process" is that of the calling thread; elsewhere it would be that of the whole proxy.
+  if (process.platform !== "linux") return;
   try {
     setPriority(0, PRIORITY);
   } catch {
@@ -31,7 +38,10 @@ if (process.platform === "linux") {
   }
 }
 
+if (!(workerData as LoaderData).isFirst) lowerPriority();
+
 parentPort?.on("message", ({ id, source }: LoadRequest) => {
   const answer: LoadAnswer = { id, result: loadConfig(source) };
+  lowerPriority();
   parentPort?.postMessage(answer);
 });

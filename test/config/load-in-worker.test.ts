@@ -55,7 +55,7 @@ if (process.platform === "linux") {
 
 test("a thread that ends is a problem, not an exception", async () => {
   let ended = 0;
-  const thread = new LoaderThread(dataModule("process.exit(7)"), () => ended++);
+  const thread = new LoaderThread(dataModule("process.exit(7)"), { isFirst: true }, () => ended++);
   const result = await thread.load({ path: "weft.yaml" });
   assert.ok("problems" in result);
   assert.equal(result.problems[0]?.message, "the configuration could not be loaded: its thread ended with code 7");
@@ -65,7 +65,7 @@ test("a thread that ends is a problem, not an exception", async () => {
 
 test("a thread that throws is a problem for every load that it had", async () => {
   const code = `import { parentPort } from "node:worker_threads"; parentPort.on("message", () => { throw new Error("out of luck"); });`;
-  const thread = new LoaderThread(dataModule(code), () => undefined);
+  const thread = new LoaderThread(dataModule(code), { isFirst: true }, () => undefined);
   const results = await Promise.all([thread.load({ text: PROXY }), thread.load({ text: PROXY })]);
   for (const result of results) {
     assert.ok("problems" in result);
