@@ -51,6 +51,8 @@ class WorkerThread {
       onOpenConnections: (count) => this.#openChanged(count),
       testHooks: task.testHooks,
     });
+    // The first says that it has begun: from here on silence is a fault.
+    this.#receiver.beat();
     this.#beat = setInterval(() => this.#receiver.beat(), BEAT_MS);
     this.#port.on("message", (message: ToWorker) => this.#obey(message));
     this.#tell({ kind: "serving", threadId });
