@@ -28,6 +28,7 @@ const knip = ["node_modules/knip/bin/knip.js"];
 /** Each task: whether it needs `dist`, and the command lines (of the pinned Node) that it runs one after the other. */
 const TASKS = {
   start: { build: true, commands: (args) => [["dist/cli/demo/main.js", ...args]] },
+  weft: { build: true, commands: (args) => [["bin/weft.mjs", ...args]] },
   test: { build: true, commands: (args) => [testCommand(args, testFiles("test", ["peers"]), TEST_CONCURRENCY)] },
   "test:peers": { build: true, commands: (args) => [testCommand(args, testFiles("test/peers", []), 1)] },
   "test:house": { build: false, commands: (args) => [testCommand(args, testFiles("test/house", []), TEST_CONCURRENCY)] },

@@ -99,8 +99,8 @@ function missingFiles(path: string, text: string): string[] {
     .map((file) => finding(path, file.line, `${file.path} is not there`));
 }
 
-test("every file that a document or a source names by its path is there", () => {
-  const texts = [...trackedBelow("docs/", ".md"), "ARCHITECTURE.md"];
+test("every file that a document or a benchmark names by its path is there", () => {
+  const texts = [...trackedBelow("", ".md"), ...trackedBelow("bench/", ".ts")];
   assert.deepEqual(
     texts.flatMap((path) => missingFiles(path, readText(path))),
     [],

@@ -54,7 +54,7 @@ test("the starter under a Node older than 20 says so, and ends with 1", () => {
 test("an unknown task is refused with the list of tasks", () => {
   const { code, err } = runAs(null, "scripts/run.mjs", "strat");
   assert.equal(code, 1);
-  assert.match(err, /there is no task 'strat'; there are: start, test, /);
+  assert.match(err, /there is no task 'strat'; there are: start, weft, test, /);
 });
 
 test("every npm script is a task of the starter", () => {
