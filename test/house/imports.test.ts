@@ -21,6 +21,31 @@ test("no test, benchmark or script is imported by src", () => {
   ]);
 });
 
+test("a worker thread loads no package but the histogram classes", () => {
+  for (const entry of ["src/workers/worker-main.ts", "src/workers/forwarder.ts"]) {
+    const { files, packages } = loadedBy(entry, readText);
+    assert.ok(files.size > 5, entry);
+    assert.deepEqual(
+      [...packages].filter((name) => name !== "hdr-histogram-js"),
+      [],
+      entry,
+    );
+    assert.deepEqual(
+      [...files].filter((path) => path.startsWith("src/config/") && path !== "src/config/limits.ts"),
+      [],
+      entry,
+    );
+  }
+});
+
+test("a proxy's main thread loads neither the schema nor the YAML parser nor the command line's library", () => {
+  const { packages } = loadedBy("src/cli/proxy-command.ts", readText);
+  assert.deepEqual(
+    ["yaml", "zod", "commander"].filter((name) => packages.has(name)),
+    [],
+  );
+});
+
 test("what a chain of imports loads is found, types are not", () => {
   const sources: Record<string, string> = {
     "src/a.ts": 'import { b } from "./b/b.ts";\nimport type { T } from "zod";',
