@@ -20,6 +20,7 @@ import { Framing, type MessageHead, Method } from "../core/http/head.ts";
 import { recordAccess } from "./access-log.ts";
 import { BodyRate } from "./body-rate.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
+import { UV_ETIMEDOUT } from "./errno.ts";
 import { Exchange } from "./exchange.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import { ResponseWriter } from "./h1-response-writer.ts";
@@ -45,6 +46,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   #slot: HeadSlot | null = null;
   /** Set while a head is incomplete: it knows how far it got. */
   #parser: RequestHeadParser | null = null;
+  #hasHeadDeadline = false;
   #stash: Stash | null = null;
   #draining: Stash | null = null;
   #scanner: ChunkScanner | null = null;
@@ -152,14 +154,17 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     if (isFresh) parser.reset();
     const size = parser.parse(buffer, at, end, slot.head);
     if (size === 0) {
-      if (isFresh) {
-        this.#parser = shared.lendRequestParser();
+      if (isFresh) this.#parser = shared.lendRequestParser();
+      // Empty lines between requests are no head yet: the connection is still idle.
+      if (!this.#hasHeadDeadline && !parser.isBlank) {
+        this.#hasHeadDeadline = true;
         this.#transport.deadlineAt = loop.now + shared.limits.headerDeadlineMs;
       }
       this.#keep(buffer, at, end);
       return -1;
     }
     this.#parser = null;
+    this.#hasHeadDeadline = false;
     this.#transport.deadlineAt = 0;
     if (size < 0) {
       this.#refuse(-size, "");
@@ -505,7 +510,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   onDeadline(): void {
     switch (this.#phase) {
       case Phase.head:
-        if (this.#parser !== null) this.#refuse(ERRORS.WEFT_HEADER_DEADLINE.id, "");
+        if (this.#hasHeadDeadline) this.#refuse(ERRORS.WEFT_HEADER_DEADLINE.id, "");
         else this.#close(false);
         return;
       case Phase.length:
@@ -537,13 +542,14 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     if (!this.#transport.isClosed) this.#transport.deadlineAt = this.#context.loop.now + 1;
   }
 
-  onClosed(_errno: number): void {
+  onClosed(errno: number): void {
     this.#phase = Phase.closed;
+    if (errno === UV_ETIMEDOUT) this.#context.counters.error(ERRORS.WEFT_WRITE_DEADLINE.label, null);
     const exchange = this.#exchange;
     if (exchange !== null && !exchange.isIdle) exchange.onDownstreamReset(ResetReason.downstreamClosed);
     this.#giveBackSlot();
     this.#stash = null;
-    this.#owner.onConnectionClosed(this, _errno);
+    this.#owner.onConnectionClosed(this, errno);
   }
 
   #close(isAbort: boolean): void {
@@ -562,7 +568,18 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     }
   }
 
+  /** The grace period is over: who waits for an answer gets one. */
   cut(): void {
+    const exchange = this.#exchange;
+    if (exchange !== null && !exchange.isIdle) {
+      exchange.onDownstreamReset(ResetReason.drained);
+      this.#context.counters.error(ERRORS.WEFT_DRAINED.label, null);
+      if (!this.#writer.hasBegun) {
+        this.#writer.error(ERRORS.WEFT_DRAINED.id, "", true);
+        this.#close(false);
+        return;
+      }
+    }
     this.#close(true);
   }
 }

@@ -12,9 +12,9 @@ import type { ExchangeResponseSide, UpstreamStream } from "../core/http/exchange
 import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
-import { errnoName } from "./errno.ts";
+import { errnoName, UV_ETIMEDOUT } from "./errno.ts";
 import { Transport, type TransportOwner } from "./transport.ts";
-import { UpstreamH1, type UpstreamOwner, UV_ETIMEDOUT } from "./upstream-h1.ts";
+import { UpstreamH1, type UpstreamOwner } from "./upstream-h1.ts";
 import type { Sweepable } from "./worker-loop.ts";
 
 /** Errors of this host rather than of the endpoint: EMFILE, ENFILE, EADDRNOTAVAIL, ENOBUFS, ENOMEM. */

@@ -13,14 +13,13 @@ import { writeErrorResponse } from "../core/h1/serialize.ts";
 import type { Lease } from "../core/http/exchange.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { errnoName } from "./errno.ts";
+import { errnoName, UV_ETIMEDOUT } from "./errno.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import type { Service } from "./service.ts";
 import { Stash } from "./stash.ts";
 import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 
 const CONNECT_ATTEMPTS_MAX = 3;
-const UV_ETIMEDOUT = -110;
 const CONNECTED = Buffer.from("HTTP/1.1 200 OK\r\n\r\n", "latin1");
 
 /** A connection to the endpoint that exists already: dialled before the protocol was known. */

@@ -6,10 +6,12 @@
 //   - one write per turn: small pieces gather in a chunk, `flush` writes it;
 //   - the owner is never called back from inside one of its own calls: failures of writes are told after the event;
 //   - after `onClosed` nothing is called any more. It is called exactly once.
-// Long because every rule about the reads, writes and the end of one native handle is kept here and nowhere else.
+// Long because reading, writing and closing of one handle share their state, and no part is of use without the others.
 
 import { Buffer } from "node:buffer";
+import { closeSync } from "node:fs";
 import type { Lease } from "../core/http/exchange.ts";
+import { UV_ETIMEDOUT } from "./errno.ts";
 import {
   ConnectWrap,
   type ConnectRequest,
@@ -104,6 +106,7 @@ export class Transport {
     const error = handle.open(fd);
     if (error !== 0) {
       handle.close();
+      closeSync(fd);
       throw new Error(`cannot open descriptor ${fd}: errno ${error}`);
     }
     const transport = new Transport(loop, handle, owner);
@@ -343,7 +346,7 @@ export class Transport {
     }
     this.stalledSince = this.loop.now;
     if (this.unsentBytes <= this.#congestionMark >> 1) this.owner.onWritable();
-    if (this.unsentBytes === 0 && this.#wantsShutdown) this.#shut();
+    if (this.unsentBytes === 0 && this.#wantsShutdown && !this.#isClosed) this.#shut();
   }
 
   /** Writes nothing: fails, and so closes, when the peer has answered an earlier write with RST. */
@@ -392,6 +395,13 @@ export class Transport {
     this.#readBuffer = null;
     if (!isAbort || this.#handle.reset() !== 0) this.#handle.close();
     this.loop.deferClosed(this);
+  }
+
+  /** The peer took nothing for writeDeadlineMs. The owner hears ETIMEDOUT. */
+  failStalled(): void {
+    if (this.#isClosed) return;
+    this.#errno = UV_ETIMEDOUT;
+    this.close(true);
   }
 
   #fail(errno: number): void {

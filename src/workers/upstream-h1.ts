@@ -27,12 +27,13 @@ import {
   type UpstreamStream,
 } from "../core/http/exchange.ts";
 import { Framing, MessageHead } from "../core/http/head.ts";
+import { UV_ETIMEDOUT } from "./errno.ts";
 import type { H1Shared } from "./h1-shared.ts";
 import { Stash } from "./stash.ts";
 import { ReadMode, Transport, type TransportOwner } from "./transport.ts";
 import type { WorkerLoop } from "./worker-loop.ts";
 
-const Phase = { connecting: 0, idle: 1, head: 2, length: 3, chunked: 4, untilClose: 5, tunnel: 6, closed: 7 } as const;
+const Phase = { connecting: 0, idle: 1, head: 2, length: 3, chunked: 4, untilClose: 5, tunnel: 6, closing: 7, closed: 8 } as const;
 
 /** Interim responses per exchange: more is a server gone wrong. */
 const INFORMATIONAL_MAX = 64;
@@ -210,7 +211,10 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
   }
 
   endTunnel(): void {
-    this.close();
+    this.#exchange = null;
+    // The client's last bytes may still be on their way.
+    if (this.#transport.unsentBytes === 0) this.#close(false);
+    else this.#phase = Phase.closing;
   }
 
   /** Closes an idle connection, or one whose exchange was told already. */
@@ -432,19 +436,21 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
       exchange.responseEnd(null);
       return;
     }
-    this.#broken();
+    this.#broken(0);
   }
 
-  #broken(): void {
+  #broken(errno: number): void {
     const exchange = this.#exchange;
     const hasBytes = this.#phase !== Phase.head || this.#stash !== null || this.#informational > 0;
     this.#exchange = null;
     this.#close(false);
-    exchange?.onUpstreamReset(ResetReason.upstreamClosed, ERRORS.WEFT_UPSTREAM_CLOSED.id, hasBytes);
+    if (errno === UV_ETIMEDOUT) exchange?.onUpstreamReset(ResetReason.deadline, ERRORS.WEFT_WRITE_STALLED.id, hasBytes);
+    else exchange?.onUpstreamReset(ResetReason.upstreamClosed, ERRORS.WEFT_UPSTREAM_CLOSED.id, hasBytes);
   }
 
   onWritable(): void {
-    this.#exchange?.onUpstreamWritable();
+    if (this.#phase === Phase.closing && this.#transport.unsentBytes === 0) this.#close(false);
+    else this.#exchange?.onUpstreamWritable();
   }
 
   onDeadline(): void {
@@ -463,13 +469,10 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
       this.#phase = Phase.closed;
       this.#owner.onConnectFailed(this, errno);
     } else if (this.#exchange !== null) {
-      this.#broken();
+      this.#broken(errno);
     } else {
       this.#phase = Phase.closed;
     }
     this.#owner.onGone(this, errno);
   }
 }
-
-/** libuv's errno for a timeout. */
-export const UV_ETIMEDOUT = -110;

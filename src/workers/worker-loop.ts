@@ -220,13 +220,9 @@ export class WorkerLoop {
       transport.stalledQueue = queue;
       transport.stalledSince = now;
     } else if (now - transport.stalledSince > stallMs) {
-      this.stalledCloses++;
-      transport.close(true);
+      transport.failStalled();
     }
   }
-
-  /** Connections closed because the peer read nothing for writeDeadlineMs. */
-  stalledCloses = 0;
 
   /** Closes everything; returns how many. */
   closeAll(): number {

@@ -55,7 +55,6 @@ export const ERRORS = {
   WEFT_BODY_TOO_SLOW: { id: 41, origin: "downstream", status: 408, close: true, retry: "never", label: "body too slow", cause: "The request body arrived slower than bodyMinBytesPerSecond." },
   WEFT_BODY_TOO_LARGE: { id: 42, origin: "downstream", status: 413, close: true, retry: "never", label: "too large", cause: "The request body is larger than bodyBytesMax." },
   WEFT_CONNECT_REFUSED: { id: 43, origin: "downstream", status: 405, close: true, retry: "never", label: "connect not allowed", cause: "CONNECT is not allowed here; allowConnect turns it on for configured services." },
-  WEFT_HTTP2_NOT_YET: { id: 44, origin: "downstream", status: 505, close: true, retry: "never", label: "unsupported protocol", cause: "This listener does not speak HTTP/2 yet; declare the port opaque to pass it through." },
   WEFT_OPAQUE_NOT_ALLOWED: { id: 45, origin: "downstream", status: 400, close: true, retry: "never", label: "opaque not allowed", cause: "The port is declared HTTP, and the connection does not speak it." },
   WEFT_DOWNSTREAM_CLOSED: { id: 46, origin: "downstream", status: 499, close: true, retry: "never", label: "client closed", cause: "The client went away before its answer was complete." },
   WEFT_BAD_OVERRIDE: { id: 47, origin: "downstream", status: 400, close: false, retry: "never", label: "bad override", cause: "l5d-dst-override is not host[:port] of a configured service." },
@@ -76,7 +75,6 @@ export const ERRORS = {
   // Weft itself.
   WEFT_DRAINED: { id: 80, origin: "internal", status: 503, close: true, retry: "never", label: "drained", cause: "The proxy is shutting down and the grace period is over." },
   WEFT_INTERNAL: { id: 81, origin: "internal", status: 500, close: true, retry: "never", label: "unexpected", cause: "A bug in Weft; this connection was closed and the error logged." },
-  WEFT_CONNECTION_LIMIT: { id: 82, origin: "internal", status: 0, close: true, retry: "never", label: "connection limit", cause: "More connections than connectionsMax, or no descriptors left." },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;
