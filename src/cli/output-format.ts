@@ -1,4 +1,7 @@
-// How a command prints: for people, or for programs.
+// How a command answers: for people or for programs, and with which exit code.
+
+/** Exit code of a command that failed, where it has no code of its own. */
+export const FAILURE = 1;
 
 export type OutputFormat = "text" | "json";
 

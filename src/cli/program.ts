@@ -1,7 +1,8 @@
 // The command line as a whole: commands, options, help, and what is said about wrong ones.
 
 import { Command, CommanderError, Option } from "commander";
-import { BAD_CONFIGURATION, FAILURE } from "./exit-codes.ts";
+import { BAD_CONFIGURATION } from "../config/problem.ts";
+import { FAILURE } from "./output-format.ts";
 import type { ProxyOptions } from "./proxy-arguments.ts";
 import type { OutputFormat } from "./output-format.ts";
 

@@ -4,10 +4,9 @@ import { CONFIG_VARIABLE, chooseSource } from "../config/config-source.ts";
 import type { ConfigOverrides } from "../config/config-source.ts";
 import { flagsToSnapshot, readAdminFlag } from "../config/flags.ts";
 import { prepareLoader } from "../config/load-in-worker.ts";
-import { formatProblem } from "../config/problem.ts";
+import { BAD_CONFIGURATION, formatProblem } from "../config/problem.ts";
 import type { Problem } from "../config/problem.ts";
 import type { RunProxyOptions } from "../workers/supervisor.ts";
-import { BAD_CONFIGURATION } from "./exit-codes.ts";
 import type { ProxyOptions } from "./proxy-arguments.ts";
 
 /** Worker threads at most, as in the schema, which must not be loaded here. */

@@ -7,8 +7,7 @@ import type { CheckResult } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { Problem } from "../config/problem.ts";
 import { SOURCE_BYTES_MAX } from "../config/read-sources.ts";
-import { FAILURE } from "./exit-codes.ts";
-import { printJson } from "./output-format.ts";
+import { FAILURE, printJson } from "./output-format.ts";
 import type { OutputFormat } from "./output-format.ts";
 
 /** Checks the path, standard input for `-`, or WEFT_CONFIG without one. Resolves to the exit code: 0 without errors, else 1. */

@@ -37,7 +37,7 @@ export function compileProxy(context: ProxyContext): ProxySnapshot {
   return {
     name,
     namespace,
-    workers: overrides.workers ?? spec.workers ?? "auto",
+    workers: compileWorkers(overrides.workers ?? spec.workers ?? "auto", inbound.listeners.length > 0),
     listeners: listeners.map((entry) => entry.listener),
     outbound: outbound.rules,
     admin: admin?.listen ?? null,
@@ -49,6 +49,11 @@ export function compileProxy(context: ProxyContext): ProxySnapshot {
     limits: compileLimits(context),
     services: [...services, ...inbound.services].map((entry) => entry.snapshot),
   };
+}
+
+/** A proxy beside one service needs one worker; one that serves a host is left to the host's cores. */
+function compileWorkers(workers: number | "auto", isSidecar: boolean): number | "auto" {
+  return workers === "auto" && isSidecar ? 1 : workers;
 }
 
 interface Place {

@@ -14,6 +14,9 @@ export interface Problem {
   readonly hint: string | null;
 }
 
+/** Exit code of a proxy that its configuration or its options keep from starting (EX_USAGE, and what Linkerd's proxy says). */
+export const BAD_CONFIGURATION = 64;
+
 /** Steps from a document's root to a value. */
 export type Path = readonly (string | number)[];
 

@@ -4,7 +4,7 @@
 //   run      reloads, addresses that move, replaced workers
 //   end      SIGTERM, SIGINT or POST /shutdown: drain (drain.ts); a second one cuts at once; exit code 0
 //
-// What cannot be started (a mistake in the configuration, a port that is taken) ends with exit code 1 and says what to do.
+// What cannot be started says what to do and ends: a mistake in the configuration with exit code 64, a port that is taken with 1.
 // An exception that nobody caught on this thread ends the process: half a supervisor is worse than none.
 
 import { readFileSync } from "node:fs";
@@ -16,7 +16,7 @@ import { proxyRoutes } from "../admin/proxy-routes.ts";
 import { formatHostPort } from "../config/address.ts";
 import type { ConfigOverrides, ConfigSource } from "../config/config-source.ts";
 import { loadInWorker } from "../config/load-in-worker.ts";
-import { formatProblem } from "../config/problem.ts";
+import { BAD_CONFIGURATION, formatProblem } from "../config/problem.ts";
 import type { HostPort, ProxySnapshot, WorkerUpdate } from "../config/snapshot.ts";
 import { type ConfigWatch, watchConfig } from "../config/watch.ts";
 import { MetricStore } from "../core/telemetry/merge.ts";
@@ -52,7 +52,7 @@ export interface RunProxyOptions {
   readonly forwarderModule?: string;
 }
 
-/** Runs a proxy until it is told to stop. Resolves to the exit code: 0 after a drain, 1 when it could not start. */
+/** Runs a proxy until it is told to stop. Resolves to the exit code: 0 after a drain, 64 for a bad configuration, 1 when it could not start. */
 export async function runProxy(options: RunProxyOptions): Promise<number> {
   const source = sourceOf(options);
   let snapshot = options.snapshot ?? null;
@@ -60,7 +60,7 @@ export async function runProxy(options: RunProxyOptions): Promise<number> {
     const result = await loadInWorker(source);
     if ("problems" in result) {
       process.stderr.write(result.problems.map((problem) => `${formatProblem(problem)}\n`).join(""));
-      return 1;
+      return BAD_CONFIGURATION;
     }
     snapshot = result.snapshot;
     for (const warning of result.warnings) process.stderr.write(`${formatProblem(warning)}\n`);

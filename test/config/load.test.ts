@@ -174,6 +174,12 @@ test("further inbound ports listen beside the first, each with a service of its 
   );
 });
 
+test("workers: auto is one beside a service, and left to the cores of a host otherwise", () => {
+  assert.equal(load(`${PROXY}spec: {workers: auto, inbound: {target: "127.0.0.1:8080"}}\n`).workers, 1);
+  assert.equal(load(`${PROXY}spec: {workers: 2, inbound: {target: "127.0.0.1:8080"}}\n`).workers, 2);
+  assert.equal(load(`${PROXY}spec: {workers: auto}\n`).workers, "auto");
+});
+
 test("admin can be off", () => {
   assert.equal(load(`${PROXY}spec: {admin: {listen: off}}\n`).admin, null);
 });
