@@ -306,7 +306,15 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     if (this.#phase === Phase.closed || this.#phase === Phase.closing) return;
     this.#processStash();
     this.#exchange?.flushRequest();
-    this.#resumeReading();
+    if (!this.#endsTruncated()) this.#resumeReading();
+  }
+
+  /** After a FIN: what is left is part of a request that will never be complete. */
+  #endsTruncated(): boolean {
+    if (!this.#isHalfClosed) return false;
+    const isTruncated = this.#phase === Phase.head || (this.#isUploading && this.#stash === null);
+    if (isTruncated) this.#close(false);
+    return isTruncated;
   }
 
   /** Not while what is kept already is over its limit. */
@@ -388,12 +396,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     if (this.#phase !== Phase.head) return;
     this.#processStash();
     this.#exchange?.flushRequest();
-    if (this.#isHalfClosed) {
-      // Whatever is left is part of a request that will never be complete.
-      if (this.#phase === Phase.head) this.#close(false);
-      return;
-    }
-    this.#resumeReading();
+    if (!this.#endsTruncated()) this.#resumeReading();
   }
 
   #giveBackSlot(): void {
