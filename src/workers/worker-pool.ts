@@ -22,6 +22,8 @@ const YOUNG_GENERATION_MB = 16;
 const OLD_GENERATION_MB = 224;
 /** After the order to cut, a thread that does not obey is ended. */
 const CUT_MS = 1_000;
+/** Once one worker serves, a start waits so long for the others: long-lived connections should not all go to the first. */
+const OTHERS_MS = 250;
 
 interface Seat {
   readonly name: string;
@@ -69,14 +71,22 @@ export class WorkerPool implements WorkerSet {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB, maxOldGenerationSizeMb: OLD_GENERATION_MB },
     });
     this.#pool.on("error", (error: Error) => this.#options.log("error", "worker pool", { error: error.message }));
-    const serving = new Promise<void>((resolve) => {
+    const first = new Promise<void>((resolve) => {
       this.#onServing = resolve;
     });
     for (const seat of this.#seats) this.#begin(seat);
     this.#watch = setInterval(() => {
       for (const life of this.#lives) life.watch();
     }, WATCH_PERIOD_MS);
-    await serving;
+    await first;
+    const all = new Promise<void>((resolve) => {
+      this.#onServing = () => {
+        if (this.serving === this.#seats.length) resolve();
+      };
+      this.#onServing();
+    });
+    await atMost(OTHERS_MS, all);
+    this.#onServing = null;
   }
 
   get serving(): number {

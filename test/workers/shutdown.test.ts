@@ -1,0 +1,150 @@
+// The end of a proxy under load: whoever was connected gets its whole answer, and the exit code says that all is well.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { connect as connectSocket } from "node:net";
+import { connect, once, request } from "../support/client.ts";
+import { startOrigin, type Origin } from "../support/origin.ts";
+import { ProxyProcess } from "../support/proxy-process.ts";
+import type { ProxyOptions } from "../support/proxy-config.ts";
+import { Gate, waitUntil } from "../support/wait.ts";
+
+/** A body that takes several writes. */
+const BODY = "x".repeat(200_000);
+
+async function withProxy(
+  options: Partial<ProxyOptions>,
+  handler: Parameters<typeof startOrigin>[0],
+  run: (proxy: ProxyProcess, origin: Origin) => Promise<void>,
+): Promise<void> {
+  const origin = await startOrigin(handler);
+  const proxy = await ProxyProcess.start({ services: { web: { endpoints: [origin.address] } }, ...options });
+  try {
+    await run(proxy, origin);
+  } finally {
+    proxy.kill();
+    await origin.stop();
+  }
+}
+
+/** One request on a connection of its own: `complete` says whether a connection that was established got its whole answer. */
+async function ask(port: number): Promise<"refused" | "complete" | "broken"> {
+  const socket = connectSocket({ port, host: "127.0.0.1" });
+  return await new Promise((resolve) => {
+    let isEstablished = false;
+    let size = 0;
+    socket.on("connect", () => {
+      isEstablished = true;
+      socket.write(request("GET", "/", { Connection: "close" }));
+    });
+    socket.on("data", (chunk) => {
+      size += chunk.length;
+    });
+    socket.on("end", () => resolve(size > BODY.length ? "complete" : "broken"));
+    socket.on("error", () => resolve(isEstablished ? "broken" : "refused"));
+    setTimeout(() => resolve(isEstablished ? "broken" : "refused"), 5_000).unref();
+  });
+}
+
+for (const workers of [0, 1, 2]) {
+  describe(`shutdown with ${workers} workers`, () => {
+    it("SIGTERM under a storm of new connections: each that was established gets its complete answer", async () => {
+      await withProxy(
+        { workers },
+        (exchange) => exchange.reply(200, BODY),
+        async (proxy) => {
+          const outcomes = { refused: 0, complete: 0, broken: 0 };
+          const storm = Array.from({ length: 16 }, async () => {
+            while (outcomes.refused === 0) outcomes[await ask(proxy.port)]++;
+          });
+          await waitUntil("some answers", () => outcomes.complete > 100);
+          proxy.signal("SIGTERM");
+          await Promise.all(storm);
+          await waitUntil("the end", () => proxy.hasExited);
+          assert.equal(outcomes.broken, 0);
+          assert.match(proxy.log, /every connection ended by itself/);
+          assert.equal(proxy.exitCode, 0);
+        },
+      );
+    });
+  });
+}
+
+describe("shutdown", () => {
+  it("ends keep-alive connections after the answer in flight, idle ones at once", async () => {
+    const gate = new Gate();
+    await withProxy(
+      {},
+      async (exchange) => {
+        if (exchange.request.target === "/slow") await gate.opened;
+        await exchange.reply(200, "done");
+      },
+      async (proxy, origin) => {
+        const [idle, busy] = [await connect(proxy.port), await connect(proxy.port)];
+        await idle.send(request("GET", "/"));
+        await idle.expectResponse();
+        await busy.send(request("GET", "/slow"));
+        await waitUntil("the request at the origin", () => origin.requests.length === 2);
+        proxy.signal("SIGTERM");
+        await waitUntil("the idle one to be closed", () => idle.isEnded || idle.isClosed);
+        assert.equal(proxy.hasExited, false);
+        gate.open();
+        const response = await busy.expectResponse();
+        assert.equal(response.status, 200);
+        assert.ok(response.headers.some(([name, value]) => name.toLowerCase() === "connection" && value === "close"));
+        await waitUntil("the end", () => proxy.hasExited);
+        assert.equal(proxy.exitCode, 0);
+      },
+    );
+  });
+
+  it("cuts after drainGraceMs and says how many", async () => {
+    await withProxy(
+      { limits: { drainGraceMs: 100 } },
+      () => new Promise(() => undefined),
+      async (proxy, origin) => {
+        const wire = await connect(proxy.port);
+        await wire.send(request("GET", "/"));
+        await waitUntil("the request at the origin", () => origin.requests.length === 1);
+        proxy.signal("SIGTERM");
+        await waitUntil("the end", () => proxy.hasExited);
+        assert.match(proxy.log, /"cut":1/);
+        assert.equal(proxy.exitCode, 0);
+        wire.destroy();
+      },
+    );
+  });
+
+  it("a second signal cuts at once", async () => {
+    await withProxy(
+      {},
+      () => new Promise(() => undefined),
+      async (proxy, origin) => {
+        const wire = await connect(proxy.port);
+        await wire.send(request("GET", "/"));
+        await waitUntil("the request at the origin", () => origin.requests.length === 1);
+        proxy.signal("SIGINT");
+        await waitUntil("the drain", () => proxy.log.includes('"draining"'));
+        proxy.signal("SIGTERM");
+        await waitUntil("the end", () => proxy.hasExited);
+        assert.match(proxy.log, /stopping at once/);
+        assert.equal(proxy.exitCode, 0);
+        wire.destroy();
+      },
+    );
+  });
+
+  it("POST /shutdown does the same", async () => {
+    await withProxy(
+      { shutdownEndpoint: true },
+      (exchange) => exchange.reply(200, "hello"),
+      async (proxy) => {
+        assert.equal((await once(proxy.port, request("GET", "/"))).status, 200);
+        const { status } = await proxy.admin("/shutdown", "POST");
+        assert.equal(status, 200);
+        await waitUntil("the end", () => proxy.hasExited);
+        assert.equal(proxy.exitCode, 0);
+      },
+    );
+  });
+});
