@@ -41,7 +41,7 @@ export function compileProxy(context: ProxyContext): ProxySnapshot {
     listeners: listeners.map((entry) => entry.listener),
     outbound: outbound.rules,
     admin: admin?.listen ?? null,
-    shutdownEndpoint: spec.admin?.shutdownEndpoint ?? false,
+    shutdownEndpoint: spec.admin?.shutdownEndpoint ?? true,
     forwarded: spec.forwarded ?? false,
     allowConnect: spec.allowConnect ?? false,
     accessLog: spec.accessLog ?? "off",

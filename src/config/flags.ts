@@ -68,7 +68,7 @@ function buildSnapshot(flags: ProxyFlags, listen: HostPort, targets: readonly Ho
     listeners: [{ id: "outbound", direction: "outbound", listen, protocol: "detect", service: key }],
     outbound: { default: key, unknown: "refuse", allowOverride: false },
     admin,
-    shutdownEndpoint: false,
+    shutdownEndpoint: true,
     forwarded: false,
     allowConnect: false,
     accessLog: "off",

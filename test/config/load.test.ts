@@ -25,7 +25,7 @@ test("a Proxy that says nothing has the documented defaults", () => {
     listeners: [{ id: "outbound", direction: "outbound", listen: { host: "127.0.0.1", port: 4140 }, protocol: "detect", service: null }],
     outbound: { default: null, unknown: "refuse", allowOverride: false },
     admin: { host: "127.0.0.1", port: 4191 },
-    shutdownEndpoint: false,
+    shutdownEndpoint: true,
     forwarded: false,
     allowConnect: false,
     accessLog: "off",
@@ -40,7 +40,7 @@ test("every key of a Proxy arrives in the snapshot", () => {
   workers: 3
   outbound: {listen: "[::1]:5140", protocol: http1, default: web, unknown: forward, allowOverride: true}
   inbound: {listen: "0.0.0.0:5143", target: "127.0.0.1:8080", protocol: http1}
-  admin: {listen: "127.0.0.1:5191", shutdownEndpoint: true}
+  admin: {listen: "127.0.0.1:5191", shutdownEndpoint: false}
   forwarded: true
   allowConnect: true
   accessLog: json
@@ -58,7 +58,7 @@ ${SERVICE}`);
     ],
     outbound: { default: "shop/web", unknown: "forward", allowOverride: true },
     admin: { host: "127.0.0.1", port: 5191 },
-    shutdownEndpoint: true,
+    shutdownEndpoint: false,
     forwarded: true,
     allowConnect: true,
     accessLog: "json",
