@@ -18,7 +18,7 @@ export function startApp(options: OriginOptions = {}): Promise<Origin> {
 
 export async function app(exchange: OriginExchange): Promise<void> {
   const { request } = exchange;
-  const [, kind, first, second] = request.target.split("/");
+  const [, kind, first, second] = request.target.replace(/\?.*$/, "").split("/");
   if (header(request, "expect") === "100-continue") await exchange.wire.send("HTTP/1.1 100 Continue\r\n\r\n");
   if (kind === "bytes" || kind === "chunked" || kind === "close") return sendContent(exchange, kind, Number(first), Number(second));
   const whole = await exchange.body();

@@ -66,10 +66,10 @@ export class Origin {
     });
   }
 
-  async listen(port = 0): Promise<this> {
+  async listen(port = 0, host = "127.0.0.1"): Promise<this> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(port, "127.0.0.1", 4096, resolve);
+      this.#server.listen(port, host, 4096, resolve);
     });
     this.port = (this.#server.address() as { port: number }).port;
     return this;
@@ -95,6 +95,8 @@ export class Origin {
 export interface OriginOptions {
   readonly name?: string;
   readonly port?: number;
+  /** Another loopback address, so that several origins share a port. */
+  readonly host?: string;
   /** How bodies of requests are kept, by head. */
   readonly read?: ReadOptions;
 }
@@ -114,10 +116,10 @@ export function startOrigin(handler: OriginHandler, options: OriginOptions = {})
     }
     wire.endWrite();
   });
-  return origin.listen(options.port);
+  return origin.listen(options.port, options.host);
 }
 
 /** An origin whose connections the test scripts byte by byte. */
 export function startRawOrigin(onConnection: (wire: Wire) => Promise<void> | void, options: OriginOptions = {}): Promise<Origin> {
-  return new Origin(options.name ?? "raw", async (_, wire) => onConnection(wire)).listen(options.port);
+  return new Origin(options.name ?? "raw", async (_, wire) => onConnection(wire)).listen(options.port, options.host);
 }

@@ -24,6 +24,9 @@ export interface ProxyOptions {
   readonly allowConnect?: boolean;
   readonly allowOverride?: boolean;
   readonly forwarded?: boolean;
+  readonly shutdownEndpoint?: boolean;
+  /** `ip:port` of a DnsServer to ask instead of the host's. */
+  readonly dnsServer?: string;
 }
 
 export interface ProxyPorts {
@@ -52,7 +55,7 @@ export function proxyConfig(options: ProxyOptions, ports: ProxyPorts): string {
           ...(listener.protocol && { protocol: listener.protocol }),
         })),
       },
-      admin: { listen: `127.0.0.1:${ports.admin}` },
+      admin: { listen: `127.0.0.1:${ports.admin}`, ...(options.shutdownEndpoint && { shutdownEndpoint: true }) },
       ...(options.allowConnect && { allowConnect: true }),
       ...(options.forwarded && { forwarded: true }),
       logLevel: "info",

@@ -17,6 +17,7 @@ export class Wire {
   #chunks: Buffer[] = [];
   #buffered = 0;
   #waiting = new Set<() => void>();
+  readonly #drains: (() => void)[] = [];
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -33,8 +34,10 @@ export class Wire {
     socket.on("error", (error: NodeJS.ErrnoException) => {
       this.error = error;
     });
+    socket.on("drain", () => this.#settleDrains());
     socket.on("close", () => {
       this.isClosed = true;
+      this.#settleDrains();
       this.#notify();
     });
   }
@@ -182,15 +185,11 @@ export class Wire {
   }
 
   #drained(): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.socket.off("drain", done);
-        this.socket.off("close", done);
-        resolve();
-      };
-      this.socket.on("drain", done);
-      this.socket.on("close", done);
-    });
+    return new Promise((resolve) => this.#drains.push(resolve));
+  }
+
+  #settleDrains(): void {
+    for (const resolve of this.#drains.splice(0)) resolve();
   }
 
   #putBack(bytes: Buffer): void {

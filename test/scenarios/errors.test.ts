@@ -1,0 +1,132 @@
+// The answers that Weft makes itself (linkerd.md 3.4): status, reason, empty body, and whether the connection ends.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { connect, once, request } from "../support/client.ts";
+import { header, type Message, text } from "../support/http-lite.ts";
+import { startOrigin } from "../support/origin.ts";
+import { startApp } from "../support/origin-app.ts";
+import { closedPort } from "../support/ports.ts";
+import { scenario } from "../support/scenario.ts";
+import { Gate, waitUntil } from "../support/wait.ts";
+
+function isWefts(response: Message, status: number, close: boolean): void {
+  assert.equal(response.status, status);
+  assert.ok(header(response, "l5d-proxy-error"), "a reason in l5d-proxy-error");
+  assert.equal(header(response, "content-length"), "0");
+  assert.equal(header(response, "connection"), close ? "close" : undefined);
+}
+
+describe("errors", () => {
+  let dead = 0;
+  let held = new Gate();
+  const s = scenario(
+    async () => {
+      dead = await closedPort();
+      return {
+        app: await startApp(),
+        slow: await startOrigin(async (x) => {
+          await held.opened;
+          await x.reply(200, "late");
+        }),
+        rude: await startOrigin((x) => x.wire.send("HTTP/1.1 200 OK\r\nl5d-proxy-error: not ours\r\nContent-Length: 0\r\n\r\n")),
+      };
+    },
+    (o) => ({
+      services: {
+        app: { endpoints: [o.app.address] },
+        rude: { endpoints: [o.rude.address] },
+        dead: { endpoints: [`127.0.0.1:${dead}`] },
+        empty: { endpoints: [] },
+        slow: { endpoints: [o.slow.address] },
+      },
+      default: null,
+      limits: {
+        failFastTimeoutMs: 150,
+        responseTimeoutMs: 600,
+        upstreamConnectionsMax: 1,
+        pendingRequestsMax: 1,
+        reconnectBackoffMinMs: 50,
+        reconnectBackoffMaxMs: 100,
+      },
+    }),
+  );
+
+  it("404: a name that is no service, and the connection goes on", async () => {
+    const client = await connect(s.port);
+    await client.send(request("GET", "/", { Host: "nobody" }));
+    const response = await client.expectResponse();
+    isWefts(response, 404, false);
+    assert.match(header(response, "l5d-proxy-error")!, /nobody/);
+    await client.send(request("GET", "/", { Host: "app" }));
+    assert.equal(text(await client.expectResponse()), "hello");
+    client.destroy();
+  });
+
+  it("404: a request that names none, without a default", async () => {
+    isWefts(await once(s.port, request("GET", "/", { Host: "127.0.0.1" })), 404, false);
+  });
+
+  it("404: with an upload behind it, whose bytes are not taken for requests", async () => {
+    const client = await connect(s.port);
+    await client.send(request("POST", "/", { Host: "nobody" }, request("GET", "/", { Host: "app" })));
+    assert.equal((await client.expectResponse()).status, 404);
+    await client.send(request("GET", "/status/418", { Host: "app" }));
+    // Either the connection goes on behind the upload, or it ends: never an answer to the upload's bytes.
+    await client.until("an answer or the end", () => client.buffered > 0 || client.isEnded || client.isClosed);
+    if (client.buffered > 0) assert.equal((await client.expectResponse()).status, 418);
+    client.destroy();
+  });
+
+  it("502: the endpoint refuses connections", async () => {
+    const client = await connect(s.port);
+    await client.send(request("GET", "/", { Host: "dead" }));
+    isWefts(await client.expectResponse(), 502, true);
+    await client.expectEnd();
+    client.destroy();
+  });
+
+  it("504 fail-fast: a service without endpoints", async () => {
+    isWefts(await once(s.port, request("GET", "/", { Host: "empty" })), 504, true);
+  });
+
+  it("504: no answer in time; the exchange at the service is cancelled", async () => {
+    held = new Gate();
+    isWefts(await once(s.port, request("GET", "/", { Host: "slow" })), 504, false);
+    await s.origins.slow.connections.at(-1)!.expectClosed(1000);
+  });
+
+  it("503: more requests wait than may", async () => {
+    held = new Gate();
+    const { slow } = s.origins;
+    const seen = slow.requests.length;
+    const first = once(s.port, request("GET", "/", { Host: "slow" }));
+    await waitUntil("the first request at the origin", () => slow.requests.length > seen);
+    const answers = await Promise.all([1, 2, 3].map(() => once(s.port, request("GET", "/", { Host: "slow" }))));
+    held.open();
+    assert.equal(text(await first), "late");
+    const statuses = answers.map((answer) => answer.status).sort();
+    // One may wait (and gets 504 when it waited too long); the others are refused at once.
+    assert.deepEqual(statuses.slice(0, 2), [503, 503]);
+    for (const answer of answers) if (answer.status === 503) isWefts(answer, 503, true);
+  });
+
+  it("hides a reason that a service claims in Weft's name", async () => {
+    assert.equal(header(await once(s.port, request("GET", "/", { Host: "rude" })), "l5d-proxy-error"), undefined);
+  });
+
+  it("answers HEAD without a body", async () => {
+    const client = await connect(s.port);
+    await client.send(request("HEAD", "/", { Host: "nobody" }));
+    assert.equal((await client.expectResponse({ isHead: true })).status, 404);
+    await client.send(request("GET", "/", { Host: "app" }));
+    assert.equal(text(await client.expectResponse()), "hello");
+    client.destroy();
+  });
+
+  it("counts them", async () => {
+    const metrics = await s.proxy.metrics();
+    for (const error of ["no route", "failfast", "i/o", "loadshed"])
+      assert.ok(metrics.sum("outbound_http_errors_total", { error }) > 0, error);
+  });
+});
