@@ -76,6 +76,7 @@ class Bench {
     const outbound = { default: null, unknown: "refuse", allowOverride: false } as const;
     const proxy = {
       listeners: [LISTENER],
+      admin: null,
       outbound,
       forwarded: false,
       allowConnect: false,
