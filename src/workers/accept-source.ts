@@ -167,22 +167,28 @@ class PollSource implements AcceptSource {
       if (-fd === EAGAIN) break;
       // Gone before it was taken: the next one may be there.
       if (-fd === ECONNABORTED || -fd === EINTR) continue;
+      const refused = -fd === EMFILE || -fd === ENFILE ? this.#refuseOne() : fd;
+      // Without descriptors the kernel says so before it looks whether anybody waits.
+      if (-refused === EAGAIN) break;
       handler.onAcceptError(-fd);
-      if ((-fd === EMFILE || -fd === ENFILE) && this.#refuseOne()) continue;
+      if (refused >= 0) continue;
       this.#pauseForAWhile();
       break;
     }
     handler.onBatchEnd();
   }
 
-  /** Without descriptors a connection would wait in the queue for ever: it is taken with the reserve's, and refused. */
-  #refuseOne(): boolean {
-    if (this.#reserve < 0) return false;
+  /**
+   * Without descriptors a connection would wait in the queue for ever: it is taken with the reserve's, and refused.
+   * Returns what `accept` said then.
+   */
+  #refuseOne(): number {
+    if (this.#reserve < 0) return -EMFILE;
     closeDescriptor(this.#reserve);
     const fd = acceptConnection(this.#fd);
     if (fd >= 0) abortConnection(fd);
     this.#reserve = duplicate(this.#fd);
-    return fd >= 0;
+    return fd;
   }
 
   #pauseForAWhile(): void {

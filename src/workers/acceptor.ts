@@ -6,9 +6,9 @@
 // because the kernel resets what is still in the queue of a socket that closes.
 //
 // Refuses (closes at once, counts) what is over the connection limit, which is the configured one or what the process's
-// descriptors allow: half of them, because each client may need a connection to an upstream.
+// descriptors allow: half of those that are free at the start, because each client may need a connection to an upstream.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import type { HostPort, ListenerSnapshot } from "../config/snapshot.ts";
 import { type AcceptHandler, type AcceptSource, openAcceptSource } from "./accept-source.ts";
 import { abortConnection } from "./system-calls.ts";
@@ -34,7 +34,7 @@ export interface AcceptorOptions {
 /** What a listening socket is closed after: a handshake that had begun needs one more round trip. */
 const SETTLE_MS = 50;
 
-/** Descriptors that are neither clients nor upstreams: files, pipes, timers, admin connections. */
+/** Descriptors beyond those that are open at the start: admin connections, files that are read, lookups. */
 const DESCRIPTORS_KEPT = 16;
 
 interface Listening {
@@ -61,7 +61,7 @@ export class Acceptor {
   #open = new Map<string, Listening>();
   #retiring = new Map<string, Promise<void>>();
   #connectionsMax = 0;
-  #descriptorConnectionsMax = Number.POSITIVE_INFINITY;
+  #descriptorConnectionsMax = -1;
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
@@ -118,7 +118,7 @@ export class Acceptor {
 
   async #commit(wanted: Map<string, Listening>, listeners: readonly ListenerSnapshot[], connectionsMax: number): Promise<void> {
     this.#connectionsMax = connectionsMax;
-    this.#descriptorConnectionsMax = connectionsByDescriptors();
+    if (this.#descriptorConnectionsMax < 0) this.#descriptorConnectionsMax = connectionsByDescriptors();
     const before = this.#open;
     this.#open = wanted;
     for (const listener of listeners) {
@@ -161,12 +161,12 @@ function addressKey({ id, listen }: ListenerSnapshot): string {
   return `${listen.host} ${listen.port === 0 ? id : listen.port}`;
 }
 
-/** Client connections for which the process has descriptors, now that everything else is open. */
+/** Client connections for which the process has descriptors; asked once, when everything but connections is open. */
 function connectionsByDescriptors(): number {
   try {
     const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
     if (limit === undefined) return Number.POSITIVE_INFINITY;
-    return Math.max(1, Math.floor((Number(limit) - DESCRIPTORS_KEPT) / 2));
+    return Math.max(1, Math.floor((Number(limit) - readdirSync("/proc/self/fd").length - DESCRIPTORS_KEPT) / 2));
   } catch {
     return Number.POSITIVE_INFINITY;
   }

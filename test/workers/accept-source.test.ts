@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { closeSync, openSync, readdirSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { describe, it } from "node:test";
 import koffi from "koffi";
 import { type AcceptHandler, type AcceptSource, openAcceptSource } from "../../src/workers/accept-source.ts";
 import { newTcpHandle } from "../../src/workers/native-handles.ts";
-import { closeDescriptor } from "../../src/workers/system-calls.ts";
+import { closeDescriptor, EMFILE } from "../../src/workers/system-calls.ts";
 import { waitUntil } from "../support/wait.ts";
 
 const libc = koffi.load(null);
@@ -123,6 +123,33 @@ describe("accept source, poll", () => {
     for (const fd of sockets) closeDescriptor(fd);
   });
 
+  it("refuses and reports what comes when there is no descriptor left, and takes again when there is", async () => {
+    const source = await openAcceptSource("127.0.0.1", 0, "poll");
+    const collector = new Collector();
+    source.start(collector);
+    const refused = await queued(source.port, 5);
+    const limits = Buffer.alloc(16);
+    getrlimit(RLIMIT_NOFILE, limits);
+    const lowered = Buffer.from(limits);
+    lowered.writeBigUInt64LE(BigInt(lowestFree()), 0);
+    setrlimit(RLIMIT_NOFILE, lowered);
+    try {
+      await waitUntil("five refusals", () => collector.errors.length === 5);
+    } finally {
+      setrlimit(RLIMIT_NOFILE, limits);
+    }
+    assert.deepEqual(
+      collector.errors,
+      Array.from({ length: 5 }, () => EMFILE),
+    );
+    assert.deepEqual(collector.fds, []);
+    const taken = await queued(source.port, 1);
+    await waitUntil("the next connection", () => collector.fds.length === 1);
+    collector.closeAll();
+    for (const fd of [...refused, ...taken]) closeDescriptor(fd);
+    source.close();
+  });
+
   it("lets no handshake begin once it was told to refuse", async () => {
     const source = await openAcceptSource("127.0.0.1", 0, "poll");
     const collector = new Collector();
@@ -136,6 +163,17 @@ describe("accept source, poll", () => {
     for (const fd of [...early, ...late]) closeDescriptor(fd);
   });
 });
+
+const getrlimit = libc.func("int getrlimit(int, void *)");
+const setrlimit = libc.func("int setrlimit(int, void *)");
+const RLIMIT_NOFILE = 7;
+
+/** The number that the next descriptor gets. */
+function lowestFree(): number {
+  const fd = openSync("/dev/null", "r");
+  closeSync(fd);
+  return fd;
+}
 
 const EINPROGRESS = 115;
 const SOCK_STREAM_NONBLOCK = 1 | 0o4000;
