@@ -7,6 +7,7 @@ import { header, text } from "../support/http-lite.ts";
 import { DnsServer } from "../support/dns-server.ts";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { ProxyProcess } from "../support/proxy-process.ts";
+import { stopProxy } from "../support/scenario.ts";
 import { waitUntil } from "../support/wait.ts";
 
 /** The addresses stand for hosts; the port is the same on all, as it is in DNS. */
@@ -33,7 +34,7 @@ describe("endpoints by DNS name", () => {
     });
   });
   after(async () => {
-    await proxy.stop();
+    await stopProxy(proxy);
     dns.stop();
     await Promise.all([first.stop(), second.stop()]);
   });

@@ -9,7 +9,7 @@ import { connect, once, request } from "../support/client.ts";
 import { header, text } from "../support/http-lite.ts";
 import { startRawOrigin } from "../support/origin.ts";
 import { ProxyProcess } from "../support/proxy-process.ts";
-import { scenario } from "../support/scenario.ts";
+import { scenario, stopProxy } from "../support/scenario.ts";
 import { seededBuffer } from "../support/seeded-content.ts";
 import { Gate, within } from "../support/wait.ts";
 
@@ -29,7 +29,7 @@ describe("WebSocket", () => {
     proxy = await ProxyProcess.start({ services: { web: { endpoints: [`127.0.0.1:${(http.address() as { port: number }).port}`] } } });
   });
   after(async () => {
-    await proxy.stop();
+    await stopProxy(proxy);
     http.close();
   });
 

@@ -5,6 +5,22 @@ import type { Origin } from "./origin.ts";
 import type { ProxyOptions } from "./proxy-config.ts";
 import { ProxyProcess } from "./proxy-process.ts";
 
+/** What went wrong in `after` hooks inside of a describe: Node 22 reports that, and still counts no failure and exits with 0. */
+const failedEnds: Error[] = [];
+
+// Not inside of a describe: here a failure does count.
+after(() => {
+  if (failedEnds.length > 0) throw failedEnds[0];
+});
+
+/** Stops a proxy in an `after` hook, so that a bad end fails the run. */
+export async function stopProxy(proxy: ProxyProcess | undefined): Promise<void> {
+  await proxy?.stop().catch((error: Error) => {
+    failedEnds.push(error);
+    throw error;
+  });
+}
+
 export interface Scenario<O> {
   /** Set before the first test. */
   readonly origins: O;
@@ -26,7 +42,7 @@ export function scenario<O extends Record<string, Origin>>(
   });
   after(async () => {
     try {
-      await proxy?.stop();
+      await stopProxy(proxy);
     } finally {
       await Promise.all(Object.values(origins ?? {}).map((origin) => origin.stop()));
     }
