@@ -51,7 +51,7 @@ export function assertSame(a: Outcome, b: Outcome, kind: "request" | "response",
     // Of a body that turns out bad, more or less has gone on before that showed.
     outcome.messages.map((message, i) => (i === last ? { ...message, payload: null } : message));
   assert.deepEqual(facts(b), facts(a), "messages");
-  const options = { kind, isHead };
+  const options = { kind, isHead: () => isHead };
   const [one, other] = [canonicalWire(a.forward, options), canonicalWire(b.forward, options)];
   if (a.stage === "body") assert.ok(one.startsWith(other) || other.startsWith(one), "what went on of a bad body");
   else assert.equal(other, one, "forwarded");

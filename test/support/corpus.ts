@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 /** Where an error shows: before anything can have been forwarded, or when the head may have gone on already. */
 export type Stage = "head" | "body";
 
-interface Rejection {
+export interface Rejection {
   readonly status: number;
   /** Codes of which the first is meant; any of them is right where two rules are broken at once. */
   readonly codes: readonly string[];
@@ -42,11 +42,6 @@ export interface ExpectedMessage {
   expectsContinue: boolean;
 }
 
-interface Detection {
-  readonly kind: "opaque" | "reject";
-  readonly rejection: Rejection | null;
-}
-
 export interface CorpusCase {
   readonly file: string;
   readonly line: number;
@@ -65,8 +60,8 @@ export interface CorpusCase {
   readonly reject: Rejection | null;
   /** The input ends inside a message: in its head or in its body. */
   readonly incomplete: Stage | null;
-  /** How a port with `protocol: detect` differs; `null`: not at all. */
-  readonly detect: Detection | null;
+  /** The first bytes do not look like HTTP/1: on a port with `protocol: detect` they pass as they are. */
+  readonly isOpaque: boolean;
   readonly limits: { readonly headerBytesMax?: number; readonly headerCountMax?: number };
   /** Response cases: the origin closes after its bytes. */
   readonly originCloses: boolean;
@@ -224,7 +219,7 @@ interface Expectation {
   messages: ExpectedMessage[];
   reject: Rejection | null;
   incomplete: Stage | null;
-  detect: Detection | null;
+  isOpaque: boolean;
   limits: { headerBytesMax?: number; headerCountMax?: number };
   originCloses: boolean;
   surplus: boolean;
@@ -285,9 +280,8 @@ function readKey(into: Expectation, key: string, value: string): void {
       into.incomplete = value;
       return;
     case "detect":
-      if (value === "opaque") into.detect = { kind: "opaque", rejection: null };
-      else if (words[0] === "reject") into.detect = { kind: "reject", rejection: rejectionOf(words.slice(1)) };
-      else throw new CorpusError("detect opaque, or detect reject STATUS CODE");
+      if (value !== "opaque") throw new CorpusError("detect opaque");
+      into.isOpaque = true;
       return;
     case "limit": {
       const [name, number] = words;
@@ -310,7 +304,15 @@ function readKey(into: Expectation, key: string, value: string): void {
 }
 
 function expectationOf(file: string, block: Block): Expectation {
-  const into: Expectation = { messages: [], reject: null, incomplete: null, detect: null, limits: {}, originCloses: false, surplus: false };
+  const into: Expectation = {
+    messages: [],
+    reject: null,
+    incomplete: null,
+    isOpaque: false,
+    limits: {},
+    originCloses: false,
+    surplus: false,
+  };
   block.lines.forEach((raw, index) => {
     const line = raw.trim();
     if (line === "") return;
@@ -365,7 +367,7 @@ function caseOf(file: string, section: Section): CorpusCase {
     messages,
     reject,
     incomplete,
-    detect: expectation.detect,
+    isOpaque: expectation.isOpaque,
     limits: expectation.limits,
     originCloses: expectation.originCloses,
     surplus: expectation.surplus,

@@ -8,87 +8,83 @@ import { Buffer } from "node:buffer";
 export interface WireMessage {
   /** Start line and fields, with the empty line. */
   readonly head: string;
+  /** Responses: the status code; requests: 0. */
+  readonly status: number;
   /** Decoded content. */
   readonly payload: Buffer;
-  readonly trailers: string;
   readonly isComplete: boolean;
   /** The message in canonical form. */
   readonly canonical: string;
 }
 
-const HEAD_END = "\r\n\r\n";
-
-/** How to tell that a message has no body whatever its fields say: `HEAD` for the answer to HEAD. */
 export interface WireOptions {
   readonly kind: "request" | "response";
-  readonly isHead?: boolean;
+  /** Responses: which of them, counted without informational ones, answer HEAD. */
+  readonly isHead?: (index: number) => boolean;
+  /** Chunk sizes say nothing: a body that Weft has chunked itself, as its parts came. */
+  readonly mergesChunks?: boolean;
 }
 
-function hasNoBody(head: string, options: WireOptions): boolean {
-  if (options.kind === "request") return false;
-  const status = Number(head.slice(9, 12));
-  return status < 200 || status === 204 || status === 304 || options.isHead === true;
+interface Body {
+  readonly payload: string;
+  readonly canonical: string;
+  /** Position behind it. */
+  readonly next: number;
+  readonly isComplete: boolean;
 }
+
+const HEAD_END = "\r\n\r\n";
 
 /** Splits the bytes of one direction into messages; the last one may be incomplete. */
 export function readWire(bytes: Buffer, options: WireOptions): WireMessage[] {
   const text = bytes.toString("latin1");
   const messages: WireMessage[] = [];
+  let finals = 0;
   let at = 0;
   while (at < text.length) {
     const headEnd = text.indexOf(HEAD_END, at);
-    if (headEnd < 0) {
-      messages.push({ head: text.slice(at), payload: Buffer.alloc(0), trailers: "", isComplete: false, canonical: text.slice(at) });
-      return messages;
-    }
-    const head = text.slice(at, headEnd + HEAD_END.length);
-    at = headEnd + HEAD_END.length;
-    const length = /\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n/i.exec(head);
-    const isInformational = options.kind === "response" && head[9] === "1";
-    let body: { payload: string; trailers: string; canonical: string; next: number; isComplete: boolean };
-    if (hasNoBody(head, options)) body = { payload: "", trailers: "", canonical: "", next: at, isComplete: true };
-    else if (/\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n/i.test(head)) body = readChunks(text, at);
-    else if (length !== null || options.kind === "request") body = readLength(text, at, Number(length?.[1] ?? 0));
-    else body = { ...readLength(text, at, text.length - at), isComplete: true };
+    const head = headEnd < 0 ? text.slice(at) : text.slice(at, headEnd + HEAD_END.length);
+    const status = options.kind === "response" ? Number(head.slice(9, 12)) : 0;
+    at += head.length;
+    const body =
+      headEnd < 0 ? { payload: "", canonical: "", next: at, isComplete: false } : readBody(text, at, head, status, options, finals);
     at = body.next;
+    if (status >= 200) finals++;
     messages.push({
       head,
+      status,
       payload: Buffer.from(body.payload, "latin1"),
-      trailers: body.trailers,
       isComplete: body.isComplete,
-      canonical: head + body.canonical,
+      canonical: head + (options.mergesChunks === true ? merged(body) : body.canonical),
     });
-    if (options.kind === "response" && !isInformational && at < text.length) {
-      messages.push({ head: text.slice(at), payload: Buffer.alloc(0), trailers: "", isComplete: false, canonical: text.slice(at) });
-      return messages;
-    }
   }
   return messages;
 }
 
-function readLength(
-  text: string,
-  at: number,
-  length: number,
-): { payload: string; trailers: string; canonical: string; next: number; isComplete: boolean } {
-  const payload = text.slice(at, at + length);
-  return { payload, trailers: "", canonical: payload, next: at + payload.length, isComplete: payload.length === length };
+function merged(body: Body): string {
+  return body.payload + (body.isComplete ? "[complete]" : "");
 }
 
-function readChunks(
-  text: string,
-  start: number,
-): { payload: string; trailers: string; canonical: string; next: number; isComplete: boolean } {
+function readBody(text: string, at: number, head: string, status: number, options: WireOptions, finals: number): Body {
+  if (options.kind === "response" && (status < 200 || status === 204 || status === 304 || options.isHead?.(finals) === true)) {
+    return { payload: "", canonical: "", next: at, isComplete: true };
+  }
+  if (/\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n/i.test(head)) return readChunks(text, at);
+  const length = /\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n/i.exec(head);
+  if (length !== null) return readLength(text, at, Number(length[1]));
+  return readLength(text, at, options.kind === "request" ? 0 : text.length - at);
+}
+
+function readLength(text: string, at: number, length: number): Body {
+  const payload = text.slice(at, at + length);
+  return { payload, canonical: payload, next: at + payload.length, isComplete: payload.length === length };
+}
+
+function readChunks(text: string, start: number): Body {
   let at = start;
   let payload = "";
   let canonical = "";
-  const cut = (): { payload: string; trailers: string; canonical: string; next: number; isComplete: boolean } => ({
-    payload,
-    trailers: "",
-    canonical: canonical + text.slice(at),
-    next: text.length,
-    isComplete: false,
-  });
+  const cut = (): Body => ({ payload, canonical: canonical + text.slice(at), next: text.length, isComplete: false });
   for (;;) {
     const lineEnd = text.indexOf("\r\n", at);
     if (lineEnd < 0) return cut();
@@ -98,8 +94,7 @@ function readChunks(
     if (size === 0) {
       const end = text.startsWith("\r\n", lineEnd + 2) ? lineEnd + 2 : text.indexOf(HEAD_END, lineEnd + 2) + 2;
       if (end < lineEnd + 2) return cut();
-      const trailers = text.slice(lineEnd + 2, end);
-      return { payload, trailers, canonical: `${canonical}0\r\n${trailers}\r\n`, next: end + 2, isComplete: true };
+      return { payload, canonical: `${canonical}0${text.slice(lineEnd, end)}\r\n`, next: end + 2, isComplete: true };
     }
     canonical += `${size.toString(16)}\r\n`;
     at = lineEnd + 2;
