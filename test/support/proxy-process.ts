@@ -20,6 +20,13 @@ const MAIN = process.env.WEFT_TEST_MAIN ?? join(ROOT, "dist/cli/main.js");
 /** A port may be taken between our look and the proxy's bind. */
 const START_ATTEMPTS = 3;
 
+/** Proxies that run: a test file that times out gets SIGTERM and must not leave them behind. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+process.once("SIGTERM", () => process.exit(143));
+
 export interface AdminAnswer {
   readonly status: number;
   readonly body: string;
@@ -42,6 +49,8 @@ export class ProxyProcess {
       env: { ...process.env, NODE_OPTIONS: "", WEFT_TEST_HOOKS: "1", ...(options.dnsServer && { WEFT_TEST_DNS: options.dnsServer }) },
       stdio: ["ignore", "pipe", "pipe"],
     });
+    running.add(this.#child);
+    this.#child.once("exit", () => running.delete(this.#child));
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
       stream.on("data", (chunk: Buffer) => {
         this.#log += chunk.toString("utf8");
