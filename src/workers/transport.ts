@@ -44,6 +44,7 @@ export const ReadMode = {
 export type ReadMode = (typeof ReadMode)[keyof typeof ReadMode];
 
 const UV_ECANCELED = -125;
+const UV_ECONNRESET = -104;
 
 /** Who owns a transport: a codec's connection, a relay, a detector. */
 export interface TransportOwner {
@@ -219,7 +220,8 @@ export class Transport {
         this.#isEnded = true;
         this.#isReading = false;
         this.#handle.readStop();
-        this.owner.onEnd();
+        if (this.#hasReset()) this.#fail(UV_ECONNRESET);
+        else this.owner.onEnd();
       } else if (count < 0) {
         this.#fail(count);
       }
@@ -229,6 +231,18 @@ export class Transport {
     loop.endEvent();
     if (this.#isClosed) return undefined;
     return this.#nextReadBuffer(buffer, count);
+  }
+
+  /**
+   * Is this end of file a reset in disguise? When RST comes together with the last bytes, libuv delivers those and then reports
+   * the hang-up as EOF, without asking the socket. A write of nothing asks: it fails with the pending error.
+   */
+  #hasReset(): boolean {
+    if (this.unsentBytes > 0) return false;
+    const request = this.loop.takeWriteRequest();
+    const error = this.#handle.writeBuffer(request, NOTHING);
+    this.loop.giveWriteRequest(request);
+    return error === UV_ECONNRESET;
   }
 
   #nextReadBuffer(current: ReadBuffer, count: number): Uint8Array | undefined {

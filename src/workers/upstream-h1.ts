@@ -95,6 +95,8 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     transport.owner = self;
     self.#phase = Phase.idle;
     self.#wasConnected = true;
+    // It has waited for its request, so the server may have closed it meanwhile: as with a reused one, that may be tried again.
+    self.#exchanges = 1;
     transport.resume();
     return self;
   }
