@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chunkedTarget } from "./chunked.ts";
+import { proxyTarget } from "./proxy.ts";
 import { Random } from "./random.ts";
 import { roundtripTarget } from "./roundtrip.ts";
 import { requestHeadTarget, responseHeadTarget } from "./split-invariance.ts";
@@ -20,6 +21,7 @@ export const TARGETS: Readonly<Record<string, (options: TargetOptions) => FuzzTa
   "response-head": responseHeadTarget,
   chunked: chunkedTarget,
   roundtrip: roundtripTarget,
+  proxy: proxyTarget,
 };
 
 const REGRESSIONS = fileURLToPath(new URL("../fixtures/fuzz-regressions/", import.meta.url));

@@ -4,38 +4,15 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import type { MessageHead } from "../../src/core/http/head.ts";
-import { type HeadLimits, RequestHeadParser } from "../../src/core/h1/head-parser.ts";
+import type { HeadLimits } from "../../src/core/h1/head-parser.ts";
 import type { ExpectedMessage } from "../support/corpus.ts";
-import { DEFAULT_HEAD_LIMITS, driveRequest, type HeadParser } from "../support/h1-driver.ts";
+import { DEFAULT_HEAD_LIMITS, driveRequest } from "../support/h1-driver.ts";
 import type { Outcome } from "../support/h1-driver-base.ts";
 import { canonicalWire, readWire } from "../support/wire-form.ts";
 import { validRequests } from "./mutate.ts";
 import { isNodeMethod, NodeReader, type NodeReading } from "./node-reader.ts";
+import { ShortParser } from "./short-parser.ts";
 import { corpusInputs, type FuzzTarget, generator, type TargetOptions } from "./target.ts";
-
-/** The canary: a parser that takes a body for one byte shorter than it is. */
-class ShortParser implements HeadParser {
-  readonly #parser: RequestHeadParser;
-
-  constructor(limits: HeadLimits) {
-    this.#parser = new RequestHeadParser(limits);
-  }
-
-  get isBlank(): boolean {
-    return this.#parser.isBlank;
-  }
-
-  reset(): void {
-    this.#parser.reset();
-  }
-
-  parse(buf: Buffer, start: number, end: number, head: MessageHead): number {
-    const size = this.#parser.parse(buf, start, end, head);
-    if (size > 0 && head.contentLength > 1) head.contentLength--;
-    return size;
-  }
-}
 
 /** A head as an HTTP/1.1 server may get it, written down once more. */
 const HEAD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP\/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n$/;
@@ -58,7 +35,7 @@ function checkHead(head: string): void {
 }
 
 /** The target in the form in which an origin gets it (RFC 9112 section 3.2). */
-function originTarget(message: ExpectedMessage): string {
+export function originTarget(message: ExpectedMessage): string {
   const absolute = /^http:\/\/[^/?]*(.*)$/is.exec(message.target);
   if (absolute === null || message.method === "CONNECT") return message.target;
   const path = absolute[1]!;
@@ -81,7 +58,7 @@ function facts(message: ExpectedMessage): unknown {
 }
 
 /** Requests that Weft forwarded completely. */
-function completeOnes(outcome: Outcome): readonly ExpectedMessage[] {
+export function completeOnes(outcome: Outcome): readonly ExpectedMessage[] {
   const isCut = outcome.incomplete === "body" || outcome.stage === "body";
   return isCut ? outcome.messages.slice(0, -1) : outcome.messages;
 }
@@ -114,7 +91,7 @@ function forNode(forward: Buffer): Buffer {
 }
 
 /** Node's parser knows no tab around a coding; Weft forwards the white space of a field as it was read. */
-const TAB_AROUND_CODING = /\r\ntransfer-encoding:(?: *\t[ \t]*chunked|[ \t]*chunked *\t)/i;
+export const TAB_AROUND_CODING = /\r\ntransfer-encoding:(?: *\t[ \t]*chunked|[ \t]*chunked *\t)/i;
 
 function checkNode(outcome: Outcome, reading: NodeReading): void {
   if (reading.error === "HPE_INVALID_TRANSFER_ENCODING" && TAB_AROUND_CODING.test(outcome.forward.toString("latin1"))) return;
