@@ -496,6 +496,11 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
         return;
       case Phase.closing:
         return;
+      case Phase.length:
+      case Phase.chunked:
+        // Its rest may be here already and wait for an upstream; `endsTruncated` decides when it is used up.
+        if (this.#stash === null) this.#close(false);
+        return;
       default:
         // Idle, an incomplete message, or lingering: nothing can come of it.
         this.#close(false);

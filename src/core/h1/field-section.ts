@@ -17,6 +17,8 @@ import { CONNECTION_OPTIONS_MAX, markNamedFields, readConnectionOptions } from "
 import { scanFieldLine } from "./field-line.ts";
 import { fieldId } from "./field-names.ts";
 
+const SPACE = 0x20;
+
 const BARE_CR = -ERRORS.WEFT_H1_BARE_CR.id;
 const BAD_CONNECTION = -ERRORS.WEFT_H1_BAD_CONNECTION.id;
 const BAD_CONTENT_LENGTH = -ERRORS.WEFT_H1_BAD_CONTENT_LENGTH.id;
@@ -89,6 +91,10 @@ export class FieldSection {
       if (id !== FieldId.other) {
         const error = this.#conclude(buf, base, id, base + fields[at + 2]!, base + fields[at + 3]!, head);
         if (error !== 0) return error;
+        if (id <= FieldId.contentLength && !isPlain(buf, base + fields[at + 1]!, base + fields[at + 2]!, base + fields[at + 3]!, next)) {
+          head.hasOddSpace = true;
+          head.hasEdits = true;
+        }
       }
       line = next;
       resume = next;
@@ -145,6 +151,13 @@ export class FieldSection {
     head.hasUpgrade = false;
     head.saysUpgrade = false;
   }
+}
+
+/** Is the line `Name: value` or `Name:value`, without any other white space? */
+function isPlain(buf: Uint8Array, nameEnd: number, valueStart: number, valueEnd: number, next: number): boolean {
+  if (valueEnd + 2 !== next) return false;
+  const space = valueStart - nameEnd - 1;
+  return space === 0 || (space === 1 && buf[nameEnd + 1] === SPACE);
 }
 
 function concludeHost(buf: Uint8Array, base: number, start: number, end: number, head: MessageHead): number {

@@ -45,6 +45,7 @@ const ADDED_BYTES_MAX = 3 * OPTION_BYTES_MAX + 128;
 /** Bytes that `writeChunkSize` writes at most. */
 export const CHUNK_SIZE_ROOM = 16;
 
+const COLON_SPACE = asciiBytes(": ");
 const LINE_END = asciiBytes("\r\n");
 const HOST = asciiBytes("Host: ");
 const HTTP_1_1 = asciiBytes(" HTTP/1.1\r\n");
@@ -148,6 +149,7 @@ function writeRequestFields(head: MessageHead, out: Buffer, at: number, from: nu
     const row = i * FIELD_STRIDE;
     const line = fields[row]!;
     const next = i + 1 < count ? fields[row + FIELD_STRIDE]! : last;
+    const isOdd = head.hasOddSpace && isStrict(id);
     if (id === FieldId.host && head.isAbsolute && !isAuthority(head, row)) {
       p = copyRange(buffer, start + run, start + fields[row + 1]! + 1, out, p);
       out[p++] = 0x20;
@@ -162,6 +164,9 @@ function writeRequestFields(head: MessageHead, out: Buffer, at: number, from: nu
       run = next;
     } else if (isRequestFieldDropped(head, i, id, options.upgrade)) {
       p = copyRange(buffer, start + run, start + line, out, p);
+      run = next;
+    } else if (isOdd) {
+      p = writePlainLine(head, row, run, out, p);
       run = next;
     } else if (id === FieldId.te) keepsTe = true;
   }
@@ -209,9 +214,10 @@ export function writeResponseHead(head: MessageHead, out: Buffer, at: number, op
   }
   if (head.hasEdits) {
     for (let i = 0; i < count; i++) {
-      if (!isResponseFieldDropped(head, i, ids[i]!, options)) continue;
       const row = i * FIELD_STRIDE;
-      p = copyRange(buffer, start + run, start + fields[row]!, out, p);
+      if (isResponseFieldDropped(head, i, ids[i]!, options)) p = copyRange(buffer, start + run, start + fields[row]!, out, p);
+      else if (head.hasOddSpace && isStrict(ids[i]!)) p = writePlainLine(head, row, run, out, p);
+      else continue;
       run = i + 1 < count ? fields[row + FIELD_STRIDE]! : last;
     }
   }
@@ -238,6 +244,20 @@ function isResponseFieldDropped(head: MessageHead, index: number, id: number, op
     default:
       return head.named[index] !== 0 || IS_DROPPED[id] !== 0;
   }
+}
+
+/** Fields over whose white space no two parsers may differ: they route and frame. */
+function isStrict(id: number): boolean {
+  return id === FieldId.host || id === FieldId.contentLength || id === FieldId.transferEncoding;
+}
+
+/** Copies from `run` up to the name of the field in this row, then `: value CRLF`. */
+function writePlainLine(head: MessageHead, row: number, run: number, out: Buffer, at: number): number {
+  const { buffer, start, fields } = head;
+  let p = copyRange(buffer, start + run, start + fields[row + 1]!, out, at);
+  p = copyBytes(COLON_SPACE, out, p);
+  p = copyRange(buffer, start + fields[row + 2]!, start + fields[row + 3]!, out, p);
+  return copyBytes(LINE_END, out, p);
 }
 
 /** Index of the last field with this id that is forwarded, -1 without one. */

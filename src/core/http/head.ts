@@ -89,6 +89,11 @@ export class MessageHead {
   readonly named = new Uint8Array(FIELDS_MAX);
   /** True when any field has an id other than `other`, `host`, `contentLength` or `date`, or is named: edits may be due. */
   hasEdits = false;
+  /**
+   * Unusual white space stands around the value of Host, Content-Length or Transfer-Encoding. Legal, but parsers differ over
+   * it: such a line is written anew, as `Name: value`.
+   */
+  hasOddSpace = false;
 
   /** Declared Content-Length, -1 without one. At most Number.MAX_SAFE_INTEGER. */
   contentLength = -1;
@@ -131,6 +136,7 @@ export class MessageHead {
     this.fieldsStart = 0;
     this.count = 0;
     this.hasEdits = false;
+    this.hasOddSpace = false;
     this.contentLength = -1;
     this.isChunked = false;
     this.saysClose = false;

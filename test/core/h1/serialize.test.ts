@@ -62,12 +62,22 @@ function response(text: string, options: Partial<ResponseHeadOptions> = {}): str
 
 describe("writeRequestHead", () => {
   it("forwards a head that needs no change byte for byte", () => {
-    const text = "gEt /a?b HTTP/1.1\r\nhOST:  a \r\nX-A:b\r\nx-a: \t c \r\nContent-Length: 05\r\n\r\n";
+    const text = "gEt /a?b HTTP/1.1\r\nhOST:a\r\nX-A:b\r\nx-a: \t c \r\nContent-Length: 05\r\n\r\n";
     assert.equal(request(text), text);
   });
   it("forwards chunked and Expect byte for byte", () => {
-    const text = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:  CHUNKED\r\nExpect: 100-continue\r\nTrailer: X\r\n\r\n";
+    const text = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: CHUNKED\r\nExpect: 100-continue\r\nTrailer: X\r\n\r\n";
     assert.equal(request(text), text);
+  });
+  it("writes routing and framing fields anew that have unusual white space around their value", () => {
+    assert.equal(
+      request("POST / HTTP/1.1\r\nhOST:  a \r\nA:  b \r\nTransfer-Encoding:\tchunked\t\r\n\r\n"),
+      "POST / HTTP/1.1\r\nhOST: a\r\nA:  b \r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
+    assert.equal(
+      request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:5 \r\n\r\n"),
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n",
+    );
   });
   it("drops what is hop-by-hop, and what Connection names, wherever it stands", () => {
     const text =
@@ -99,7 +109,7 @@ describe("writeRequestHead", () => {
       "GET /p?q HTTP/1.1\r\nA: 1\r\nhost: web:80\r\nB: 2\r\n\r\n",
     );
     assert.equal(request("GET http://web HTTP/1.1\r\nHost: \r\n\r\n"), "GET / HTTP/1.1\r\nHost: web\r\n\r\n");
-    assert.equal(request("GET http://web?q HTTP/1.1\r\nHost:  web\r\n\r\n"), "GET /?q HTTP/1.1\r\nHost:  web\r\n\r\n");
+    assert.equal(request("GET http://web?q HTTP/1.1\r\nHost:  web\r\n\r\n"), "GET /?q HTTP/1.1\r\nHost: web\r\n\r\n");
   });
   it("makes asterisk-form of OPTIONS for a whole server (RFC 9112 section 3.2.4)", () => {
     assert.equal(request("OPTIONS http://web HTTP/1.1\r\nHost: web\r\n\r\n"), "OPTIONS * HTTP/1.1\r\nHost: web\r\n\r\n");
@@ -182,8 +192,14 @@ describe("writeRequestHead", () => {
 
 describe("writeResponseHead", () => {
   it("forwards a head that needs no change byte for byte", () => {
-    const text = "HTTP/1.1 200 Fine \r\ndate:x\r\nContent-Length:  5\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n";
+    const text = "HTTP/1.1 200 Fine \r\ndate:x\r\nContent-Length: 5\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n";
     assert.equal(response(text), text);
+  });
+  it("writes a length anew that has unusual white space around it", () => {
+    assert.equal(
+      response("HTTP/1.1 200 OK\r\nContent-Length:\t5\r\nA:\tb\r\n\r\n"),
+      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA:\tb\r\n\r\n",
+    );
   });
   it("keeps chunked, drops what is hop-by-hop", () => {
     assert.equal(
