@@ -1,4 +1,4 @@
-// Node's own TCP handles, below net.Socket (ADR 0004). The only file that reaches for process.binding.
+// Node's own TCP handles, below net.Socket (ADR 0004). Only this file and accept-source.ts reach for process.binding.
 //
 // A net.Socket costs a Duplex stream per connection and a request object plus Writable bookkeeping per write; the handle
 // under it does the same work with one call. What is used here is what lib/net.js itself uses, present and unchanged
