@@ -1,0 +1,134 @@
+// slowhttptest with 1000 connections for 30 s, in two modes, while a good client asks a hundred times a second: the good client
+// loses nothing and waits little longer than one that asks the origin itself at the same time, every attacking connection is closed by the deadline that it breaks, memory stays bounded.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { Generator } from "../../bench/load/generator.ts";
+import type { OpenLoopResult } from "../../bench/load/open-loop-protocol.ts";
+import type { Peer } from "../../bench/peers/peer.ts";
+import { startOrigin } from "../../bench/peers/start.ts";
+import { pause } from "../../bench/support/child.ts";
+import { readMemory } from "../../bench/support/proc.ts";
+import { DEFAULT_LIMITS } from "../../src/config/limits.ts";
+import { summarise } from "../../src/core/telemetry/hdr.ts";
+import { ProxyProcess } from "../support/proxy-process.ts";
+import { waitUntil } from "../support/wait.ts";
+import { runTool } from "./support/tools.ts";
+
+const ATTACKERS = 1_000;
+const ATTACK_SECONDS = 30;
+/** The attack opens this many connections a second. */
+const ATTACK_RATE = 500;
+
+const GOOD_RATE = 100;
+const GOOD_CONNECTIONS = 8;
+/** p99 above that of the same client without the proxy: the tool and the origin use the same two cores. */
+const GOOD_P99_MS_MAX = 50;
+
+/** Between two looks: asking more often would be a load of its own. */
+const LOOK_MS = 250;
+/** The tool and the proxy share the machine with whatever else runs there. */
+const SLACK_MS = 8_000;
+const RAMP_MS = (ATTACKERS / ATTACK_RATE) * 1000;
+
+const KB = 1024;
+/** What the heap moves by itself. */
+const HEAP_KB = 32 * KB;
+
+interface Attack {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly origin: "nginx" | "uws";
+  readonly path: string;
+  /** All attackers are gone so long after the last one connected. */
+  readonly deadlineMs: number;
+  /** KB that one attacker may cost. */
+  readonly kbPerAttacker: number;
+}
+
+const ATTACKS: readonly Attack[] = [
+  {
+    name: "slow headers (-H)",
+    args: ["-H", "-i", "5", "-x", "24"],
+    origin: "nginx",
+    path: "/",
+    deadlineMs: DEFAULT_LIMITS.headerDeadlineMs,
+    kbPerAttacker: 0,
+  },
+  {
+    name: "slow bodies (-B)",
+    args: ["-B", "-i", "5", "-x", "24", "-s", "8192"],
+    origin: "uws",
+    path: "/upload",
+    // One window is measured from its own start, so the second one is the first that is slow for certain.
+    deadlineMs: 2 * DEFAULT_LIMITS.bodyRateWindowMs,
+    kbPerAttacker: 16,
+  },
+];
+
+function p99Ms(result: OpenLoopResult): number {
+  return summarise(result.latency.digits, result.latency.counts).p99 / 1000;
+}
+
+for (const attack of ATTACKS) {
+  describe(`slowhttptest, ${attack.name}`, () => {
+    let origin: Peer;
+    let proxy: ProxyProcess;
+    let generator: Generator;
+    let control: Generator;
+    before(async () => {
+      origin = await startOrigin(attack.origin);
+      proxy = await ProxyProcess.start({ services: { web: { endpoints: [`127.0.0.1:${origin.port}`] } } });
+      generator = new Generator();
+      control = new Generator();
+    });
+    after(async () => {
+      generator?.stop();
+      control?.stop();
+      try {
+        await proxy?.stop();
+      } finally {
+        await origin?.child.stop();
+      }
+    });
+
+    it("harms nobody, ends in time, and memory stays bounded", async () => {
+      const good = { port: proxy.port, path: "/", rate: GOOD_RATE, connections: GOOD_CONNECTIONS, seed: 1 };
+      await generator.run({ ...good, rate: 1_000, seconds: 2 });
+      const before = readMemory(proxy.pid).anonymous;
+      const running = Promise.all([
+        generator.run({ ...good, seconds: ATTACK_SECONDS }),
+        control.run({ ...good, port: origin.port, seconds: ATTACK_SECONDS }),
+      ]);
+      const url = `http://127.0.0.1:${proxy.port}${attack.path}`;
+      const amount = ["-c", String(ATTACKERS), "-r", String(ATTACK_RATE), "-l", String(ATTACK_SECONDS), "-p", "5"];
+      const tool = runTool("slowhttptest", [...attack.args, ...amount, "-u", url], { deadlineMs: 60_000 });
+
+      const attackers = async (): Promise<number> => {
+        await pause(LOOK_MS);
+        return (await proxy.metrics()).sum("tcp_open_connections", { peer: "src" }) - GOOD_CONNECTIONS;
+      };
+      await waitUntil("the attack to be there", async () => (await attackers()) > ATTACKERS * 0.9, 2 * RAMP_MS + SLACK_MS);
+      let peak = 0;
+      await waitUntil(
+        "all attackers to be gone",
+        async () => {
+          peak = Math.max(peak, readMemory(proxy.pid).anonymous);
+          return (await attackers()) <= 0;
+        },
+        attack.deadlineMs + SLACK_MS,
+      );
+      assert.ok(peak - before <= HEAP_KB + attack.kbPerAttacker * ATTACKERS, `memory grew from ${before} to ${peak} KB`);
+
+      const [result, direct] = await running;
+      assert.equal(result.errors, 0, `${result.errors} of ${result.sent} good requests failed`);
+      assert.equal(result.sent, GOOD_RATE * ATTACK_SECONDS);
+      const [through, straight] = [p99Ms(result), p99Ms(direct)];
+      assert.ok(through - straight < GOOD_P99_MS_MAX, `the good client's p99 was ${through} ms, without the proxy ${straight} ms`);
+      const { stdout } = await tool;
+      // It asks now and then itself whether the service still answers.
+      assert.match(stdout.toString("latin1"), /YES/);
+      assert.doesNotMatch(stdout.toString("latin1"), /service available:[^\n]*NO/);
+    });
+  });
+}
