@@ -26,7 +26,7 @@ export const LIMITS = {
   connectionsMax: { default: 10_000, min: 1, max: 1_000_000, unit: "count", reason: "accepted connections per proxy; over it: closed at once and counted" },
   pipelinedBytesMax: { default: 64 * KiB, min: 1 * KiB, max: 1 * MiB, unit: "bytes", reason: "bytes of later requests kept while one is in flight; over it the socket is not read" },
   requestsPerConnectionMax: { default: 0, min: 0, max: 1_000_000_000, unit: "count", reason: "then Connection: close; 0: no limit" },
-  writeBufferBytesMax: { default: 256 * KiB, min: 16 * KiB, max: 16 * MiB, unit: "bytes", reason: "unsent bytes per socket above which its source is paused" },
+  writeBufferBytesMax: { default: 32 * KiB, min: 16 * KiB, max: 16 * MiB, unit: "bytes", reason: "unsent bytes per socket above which its source is paused; the kernel's buffers hold megabytes before that" },
   detectTimeoutMs: { default: 20, min: 1, max: 10_000, unit: "ms", reason: "no byte from the client for so long: dial the upstream, it may speak first (MySQL, SMTP, NATS)" },
   connectTimeoutMs: { default: 1_000, min: 10, max: 60_000, unit: "ms", reason: "TCP connect to an endpoint, Linkerd's outbound default; over it: 504" },
   failFastTimeoutMs: { default: 3_000, min: 10, max: 60_000, unit: "ms", reason: "a request waits so long for a ready endpoint, Linkerd's default; over it: 504" },

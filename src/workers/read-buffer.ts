@@ -12,8 +12,13 @@ export const SHARED_READ_BYTES = 16 * 1024;
 /** One read of a streaming body. Larger ones save system calls until the socket buffers are the limit (native-notes/buffers.md). */
 export const STREAM_READ_BYTES = 128 * 1024;
 
-/** Free stream buffers kept per worker: 2 MiB; more are left to the garbage collector. */
-const FREE_MAX = 16;
+/** Large stream buffers in use at one time: 16 MiB. With more bodies under way (a thousand slow readers) the next ones get small ones. */
+const LARGE_IN_USE_MAX = 128;
+const SMALL_READ_BYTES = 16 * 1024;
+
+/** Free stream buffers kept per worker: 2 MiB and 1 MiB; more are left to the garbage collector. */
+const FREE_LARGE_MAX = 16;
+const FREE_SMALL_MAX = 64;
 
 export class ReadBuffer implements Lease {
   readonly bytes: Buffer;
@@ -43,26 +48,43 @@ export class ReadBuffer implements Lease {
 
 export class ReadBufferPool {
   readonly shared: ReadBuffer;
-  readonly #free: ReadBuffer[] = [];
-  /** Stream buffers in use, for /stats.json and leak checks. */
-  inUse = 0;
+  readonly #large: ReadBuffer[] = [];
+  readonly #small: ReadBuffer[] = [];
+  #largeInUse = 0;
+  #smallInUse = 0;
 
   constructor() {
     this.shared = new ReadBuffer(this, SHARED_READ_BYTES, true);
     this.shared.retain();
   }
 
+  /** Stream buffers in use, for /stats.json and leak checks. */
+  get inUse(): number {
+    return this.#largeInUse + this.#smallInUse;
+  }
+
   /** A stream buffer with one reference, the caller's. */
   take(): ReadBuffer {
-    const buffer = this.#free.pop() ?? new ReadBuffer(this, STREAM_READ_BYTES, false);
+    let buffer: ReadBuffer;
+    if (this.#largeInUse < LARGE_IN_USE_MAX) {
+      this.#largeInUse++;
+      buffer = this.#large.pop() ?? new ReadBuffer(this, STREAM_READ_BYTES, false);
+    } else {
+      this.#smallInUse++;
+      buffer = this.#small.pop() ?? new ReadBuffer(this, SMALL_READ_BYTES, false);
+    }
     buffer.retain();
-    this.inUse++;
     return buffer;
   }
 
   /** Called by the last `release`. */
   give(buffer: ReadBuffer): void {
-    this.inUse--;
-    if (this.#free.length < FREE_MAX) this.#free.push(buffer);
+    if (buffer.bytes.length === STREAM_READ_BYTES) {
+      this.#largeInUse--;
+      if (this.#large.length < FREE_LARGE_MAX) this.#large.push(buffer);
+    } else {
+      this.#smallInUse--;
+      if (this.#small.length < FREE_SMALL_MAX) this.#small.push(buffer);
+    }
   }
 }

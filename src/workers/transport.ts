@@ -248,7 +248,8 @@ export class Transport {
   #nextReadBuffer(current: ReadBuffer, count: number): Uint8Array | undefined {
     const { readMode } = this;
     const fills = readMode === ReadMode.adaptive && count > (current.isShared ? current.bytes.length - 1 : COPY_MAX);
-    if (readMode === ReadMode.body || fills) {
+    // A paused source gets no memory of its own: a thousand slow readers would hold a thousand empty buffers.
+    if (this.#isReading && (readMode === ReadMode.body || fills)) {
       if (!current.isShared && !current.isLent) return undefined;
       this.#readBuffer = this.loop.readBuffers.take();
     } else {
