@@ -20,6 +20,8 @@ const RUNTIME_MIN = [22, 18];
 const TEST_CONCURRENCY = 2;
 /** A test that hangs is a failure, not a stuck run. */
 const TEST_TIMEOUT_MS = 180_000;
+/** How soon after npm's end what it started ends too. */
+const PARENT_WATCH_MS = 1_000;
 
 const tsc = ["node_modules/typescript/bin/tsc"];
 const biome = ["node_modules/@biomejs/biome/bin/biome"];
@@ -177,8 +179,13 @@ function run(node, args) {
       if (signal !== "SIGINT" || process.stdin.isTTY !== true) child.kill(signal);
     };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, passOn);
+    // npm ends by SIGTERM without telling us: then its shell is gone, and we are somebody else's child.
+    const parent = process.ppid;
+    const isOrphan = () => process.env.npm_lifecycle_event !== undefined && process.ppid !== parent;
+    const watch = setInterval(() => isOrphan() && child.kill("SIGTERM"), PARENT_WATCH_MS);
     child.on("error", (error) => fail(`${node} could not be started: ${error.message}`));
     child.on("exit", (code, signal) => {
+      clearInterval(watch);
       for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.off(name, passOn);
       resolve(signal === null ? code : 128 + constants.signals[signal]);
     });

@@ -13,7 +13,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     exitCode = code;
   };
   const program = new Command("weft")
-    .description("A service mesh for plain hosts, docker-compose and Kubernetes.")
+    .description("A service mesh for plain hosts and docker-compose.")
     .showSuggestionAfterError()
     .showHelpAfterError("(weft --help lists the commands)")
     .exitOverride();

@@ -22,6 +22,7 @@ export const LIMITS = {
   writeDeadlineMs: { default: 20_000, min: 100, max: 600_000, unit: "ms", reason: "a write that makes no progress for so long (slow reader): the connection is closed" },
   idleTimeoutMs: { default: 60_000, min: 100, max: 86_400_000, unit: "ms", reason: "a keep-alive client connection without a request; nginx's is 75 s; closed without an answer" },
   tunnelIdleTimeoutMs: { default: 3_600_000, min: 100, max: 86_400_000, unit: "ms", reason: "opaque and upgraded connections without a byte in either direction" },
+  halfClosedIdleMs: { default: 60_000, min: 100, max: 86_400_000, unit: "ms", reason: "the same once one side has ended: the other may never (HAProxy's timeout client-fin); also what a drain waits for such a tunnel" },
   responseTimeoutMs: { default: 0, min: 0, max: 86_400_000, unit: "ms", reason: "from the whole request sent to the response's head; over it: 504; 0: none, the caller decides" },
   connectionsMax: { default: 10_000, min: 1, max: 1_000_000, unit: "count", reason: "accepted connections per proxy; over it: closed at once and counted" },
   pipelinedBytesMax: { default: 64 * KiB, min: 1 * KiB, max: 1 * MiB, unit: "bytes", reason: "bytes of later requests kept while one is in flight; over it the socket is not read" },

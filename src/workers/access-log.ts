@@ -7,8 +7,14 @@ import type { ForwarderContext } from "./forwarder-context.ts";
 import type { HeadSlot } from "./h1-shared.ts";
 import type { Transport } from "./transport.ts";
 
-/** `exchange` null: the request was refused before it was one. */
-export function recordAccess(context: ForwarderContext, exchange: Exchange | null, slot: HeadSlot | null, transport: Transport): void {
+/** `exchange` null: the request was refused before it was one, with `refusedStatus`. */
+export function recordAccess(
+  context: ForwarderContext,
+  exchange: Exchange | null,
+  slot: HeadSlot | null,
+  transport: Transport,
+  refusedStatus = 0,
+): void {
   const head = slot?.head ?? null;
   const isParsed = head !== null && head.size > 0;
   context.accessLog?.write({
@@ -17,7 +23,7 @@ export function recordAccess(context: ForwarderContext, exchange: Exchange | nul
     target: isParsed ? head.text(head.targetStart, head.targetEnd) : "-",
     version: isParsed ? head.version : 11,
     host: isParsed ? head.text(head.authorityStart, head.authorityEnd) : "-",
-    status: exchange?.status ?? 400,
+    status: refusedStatus > 0 ? refusedStatus : (exchange?.status ?? 0),
     responseBytes: exchange?.responseBytes ?? 0,
     durationMs: exchange === null ? 0 : context.loop.now - exchange.startedAt,
     service: exchange?.serviceKey ?? "-",

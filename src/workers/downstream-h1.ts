@@ -229,16 +229,16 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
 
   /** CONNECT: the proxy itself is the other end; a tunnel to the service's endpoint follows. */
   #onConnect(head: MessageHead): void {
-    const route = this.#context.router.route(head);
-    if (!this.#context.allowConnect || route.service === null) {
+    const service = this.#context.allowConnect ? this.#context.router.named(head) : null;
+    if (service === null) {
       this.#phase = Phase.wait;
       const isAllowed = this.#context.allowConnect;
-      this.#refuse(isAllowed ? ERRORS.WEFT_NO_ROUTE.id : ERRORS.WEFT_CONNECT_REFUSED.id, route.detail);
+      this.#refuse(isAllowed ? ERRORS.WEFT_NO_ROUTE.id : ERRORS.WEFT_CONNECT_REFUSED.id, head.text(head.authorityStart, head.authorityEnd));
       return;
     }
     this.#phase = Phase.closed;
     this.#giveBackSlot();
-    this.#owner.becomeRelay(this, this.#transport, this.#listener, route.service);
+    this.#owner.becomeRelay(this, this.#transport, this.#listener, service);
   }
 
   #readBody(buffer: Buffer, start: number, end: number, lease: Lease | null): number {
@@ -361,6 +361,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   sendEnd(trailers: Trailers | null): void {
     if (this.#phase === Phase.tunnel) {
       this.#transport.shutdown();
+      this.#touchTunnel();
       return;
     }
     this.#writer.end(trailers);
@@ -444,7 +445,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     }
     if (row.close || this.#isUploading || this.#phase === Phase.head || this.#context.isDraining) this.#isLast = true;
     this.#writer.error(errorId, detail, this.#isLast);
-    if (this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
+    if (this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport, row.status);
     this.#giveBackSlot();
     // A close with unread bytes would be a reset, and the answer lost with it.
     if (this.#isLast) this.#linger();
@@ -474,10 +475,13 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   }
 
   #touchTunnel(): void {
-    this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.tunnelIdleTimeoutMs;
+    const { limits } = this.#context.shared;
+    const isHalfOpen = this.#isHalfClosed || this.#transport.isShut;
+    this.#transport.deadlineAt = this.#context.loop.now + (isHalfOpen ? limits.halfClosedIdleMs : limits.tunnelIdleTimeoutMs);
   }
 
   endTunnel(): void {
+    if (this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
     this.#giveBackSlot();
     this.#closeWhenSent();
   }
@@ -492,6 +496,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
         this.#transport.deadlineAt = this.#context.loop.now + PROBE_AFTER_MS;
         return;
       case Phase.tunnel:
+        this.#touchTunnel();
         exchange!.requestEnd(null);
         return;
       case Phase.closing:
@@ -552,6 +557,8 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
 
   onClosed(errno: number): void {
     this.#phase = Phase.closed;
+    const isTunnel = this.#exchange !== null && this.#exchange.isTunnel;
+    if (isTunnel && this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
     if (errno === UV_ETIMEDOUT) this.#context.counters.error(ERRORS.WEFT_WRITE_DEADLINE.label, null);
     const exchange = this.#exchange;
     if (exchange !== null && !exchange.isIdle) exchange.onDownstreamReset(ResetReason.downstreamClosed);

@@ -41,9 +41,16 @@ export class LoopClock {
     this.#recordDelay = recordDelay;
     this.#endTurn = () => {
       this.#isTurnOpen = false;
+      // The last event of the turn came latest: behind what kept the loop busy before, and behind all others of the turn.
+      this.#recordDelay((this.#busyMs + this.now - this.#turnStart) * 1000);
       this.#lastTurnEnd = performance.now();
       this.#lastIdle = timing.idleTime;
     };
+  }
+
+  /** How long the turn has lasted when the current event began, in milliseconds. */
+  get turnMs(): number {
+    return this.now - this.#turnStart;
   }
 
   /** Called first in each event from the kernel. */
@@ -70,6 +77,5 @@ export class LoopClock {
     const waiting = timing.uvMetricsInfo?.eventsWaiting;
     if (busy > BUSY_MIN_MS && (waiting === undefined || waiting !== this.#lastWaiting)) this.#busyMs = busy;
     this.#lastWaiting = waiting ?? 0;
-    this.#recordDelay(this.#busyMs * 1000);
   }
 }

@@ -198,7 +198,9 @@ export class Relay implements TransportOwner, ClientConnection {
   }
 
   #touch(): void {
-    this.#client.deadlineAt = this.#context.loop.now + this.#context.shared.limits.tunnelIdleTimeoutMs;
+    const { limits } = this.#context.shared;
+    const isHalfOpen = this.#isClientEnded || this.#isUpstreamEnded;
+    this.#client.deadlineAt = this.#context.loop.now + (isHalfOpen ? limits.halfClosedIdleMs : limits.tunnelIdleTimeoutMs);
   }
 
   // --- the client's side --------------------------------------------------------------------------------------------
@@ -224,6 +226,7 @@ export class Relay implements TransportOwner, ClientConnection {
       if (this.#stash === null) this.#close(false);
       return;
     }
+    this.#touch();
     this.#upstream?.shutdown();
     this.#finishIfEnded();
   }
@@ -259,6 +262,7 @@ export class Relay implements TransportOwner, ClientConnection {
 
   onUpstreamEnd(): void {
     this.#isUpstreamEnded = true;
+    this.#touch();
     this.#client.shutdown();
     this.#finishIfEnded();
   }

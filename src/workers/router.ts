@@ -64,6 +64,12 @@ export class Router {
     return this.#table.defaultService()?.service ?? null;
   }
 
+  /** The service that an authority names and the configuration has; for CONNECT, which goes nowhere else. */
+  named(head: MessageHead): Service | null {
+    const found = this.#table.lookup(head.text(head.authorityStart, head.authorityEnd));
+    return found.kind === "service" ? found.service.service : null;
+  }
+
   /** By the head's authority, or by a client's l5d-dst-override where that counts. */
   route(head: MessageHead): Route {
     if (this.#rules.allowOverride && head.hasEdits) {

@@ -230,7 +230,17 @@ export class Transport {
     }
     loop.endEvent();
     if (this.#isClosed) return undefined;
+    // Bodies stand in line when a turn becomes long, so that small requests between them never wait for many.
+    if (count > COPY_MAX && this.readMode !== ReadMode.head && this.#isReading && loop.isTurnLong) {
+      this.#handle.readStop();
+      loop.yieldRead(this);
+    }
     return this.#nextReadBuffer(buffer, count);
+  }
+
+  /** The loop: the turn that was too long is over. */
+  readOn(): void {
+    if (this.#isReading && !this.#isClosed) this.#handle.readStart();
   }
 
   /**

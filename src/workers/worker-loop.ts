@@ -13,7 +13,13 @@ import { ReadBufferPool } from "./read-buffer.ts";
 import type { Transport } from "./transport.ts";
 
 /** Deadlines are looked at this often: precise enough for limits of 100 ms and more, invisible in CPU. */
-const SWEEP_MS = 100;
+const SWEEP_MS = 200;
+
+/** A turn of the loop that has lasted so long reads no more from sockets that have more to give: everybody else waits. */
+const LONG_TURN_MS = 4;
+
+/** Of the sockets that were told to wait, so many read on per turn. The others' turn comes: first in, first out. */
+const READ_ON_PER_TURN = 8;
 
 /** Something whose time inside Weft is being measured: an exchange. */
 export interface Timed {
@@ -57,6 +63,7 @@ export class WorkerLoop {
   #alsoTouched: Timed[] = [];
   #sweep: NodeJS.Timeout | null = null;
   #isFlushScheduled = false;
+  #yielded: Transport[] = [];
 
   constructor(limits: Limits, options: WorkerLoopOptions) {
     this.limits = limits;
@@ -114,6 +121,21 @@ export class WorkerLoop {
       for (const timed of this.#alsoTouched) timed.addOverhead(spent);
       this.#alsoTouched = [];
     }
+  }
+
+  /** Others have waited long enough for this turn to end. */
+  get isTurnLong(): boolean {
+    return this.#clock.turnMs > LONG_TURN_MS;
+  }
+
+  /** Reads on in the next turn: libuv alone would read up to 32 times from one socket before it looks at the others. */
+  yieldRead(transport: Transport): void {
+    if (this.#yielded.push(transport) === 1) setImmediate(() => this.#readOn());
+  }
+
+  #readOn(): void {
+    for (const transport of this.#yielded.splice(0, READ_ON_PER_TURN)) transport.readOn();
+    if (this.#yielded.length > 0) setImmediate(() => this.#readOn());
   }
 
   /** Runs `work` at the end of this event, or soon when there is none. */
