@@ -187,12 +187,19 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   /** The server speaks first: an opaque protocol. */
   onServerSpoke(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
     const service = this.#service();
-    if (this.#isDecided || service === null) return;
+    if (this.#isDecided) return;
+    if (service === null) {
+      // A reload took it away while nobody spoke.
+      this.cut();
+      return;
+    }
     this.#isDecided = true;
     this.#context.counters.detected(this.#listener.snapshot.direction, "read_timeout");
     const next = new Relay(this.#context, this.#listener, this.#owner, this.#transport, service, false);
     this.#owner.replace(this, next);
     next.start(this.#takeDialled());
+    const stash = this.#stash;
+    if (stash !== null) next.onBytes(stash.bytes, stash.start, stash.end, null);
     next.toClient(buffer, start, end, lease);
   }
 

@@ -25,7 +25,7 @@ import { Exchange } from "./exchange.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import { ResponseWriter } from "./h1-response-writer.ts";
 import type { HeadSlot } from "./h1-shared.ts";
-import { Stash } from "./stash.ts";
+import { KeptBytes } from "./kept-bytes.ts";
 import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 
 const Phase = { head: 0, length: 1, chunked: 2, wait: 3, tunnel: 4, linger: 5, closing: 6, closed: 7 } as const;
@@ -47,8 +47,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   /** Set while a head is incomplete: it knows how far it got. */
   #parser: RequestHeadParser | null = null;
   #hasHeadDeadline = false;
-  #stash: Stash | null = null;
-  #draining: Stash | null = null;
+  readonly #kept = new KeptBytes();
   #scanner: ChunkScanner | null = null;
   /** The scanner was told which form the upstream takes. */
   #isScanning = false;
@@ -75,22 +74,17 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   // --- requests -----------------------------------------------------------------------------------------------------
 
   onBytes(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
-    if (this.#stash === null) {
+    if (this.#kept.isEmpty) {
       this.#process(buffer, start, end, lease);
     } else {
-      this.#stash.append(buffer, start, end);
-      this.#processStash();
+      this.#kept.keep(buffer, start, end);
+      this.#processKept();
     }
     this.#exchange?.flushRequest();
   }
 
-  #processStash(): void {
-    const stash = this.#stash;
-    if (stash === null) return;
-    this.#stash = null;
-    this.#draining = stash;
-    this.#process(stash.bytes, stash.start, stash.end, null);
-    this.#draining = null;
+  #processKept(): void {
+    this.#kept.use((buffer, start, end) => this.#process(buffer, start, end, null));
   }
 
   #process(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
@@ -98,6 +92,12 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     while (at < end) {
       switch (this.#phase) {
         case Phase.head:
+          // Answers that the client does not read must not pile up: no next request before they are taken.
+          if (this.#parser === null && this.#transport.isCongested) {
+            this.#keep(buffer, at, end);
+            this.#transport.pause();
+            return;
+          }
           at = this.#readHead(buffer, at, end);
           if (at < 0) return;
           break;
@@ -126,6 +126,8 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
           if (this.#lingered > this.#context.shared.limits.lingerBytesMax) this.#close(false);
           return;
         default:
+          // An accepted CONNECT: what came behind its head is the tunnel's.
+          if (this.#transport.owner !== this) this.#transport.owner.onBytes(buffer, at, end, null);
           return;
       }
     }
@@ -133,15 +135,8 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
 
   /** Bytes for later. Over the limit the client is not read until there is room again. */
   #keep(buffer: Buffer, at: number, end: number): void {
-    const draining = this.#draining;
-    if (draining !== null && draining.bytes === buffer) {
-      draining.start = at;
-      this.#stash = draining;
-    } else {
-      this.#stash ??= new Stash();
-      this.#stash.append(buffer, at, end);
-    }
-    if (this.#phase !== Phase.head && this.#stash.size >= this.#context.shared.limits.pipelinedBytesMax) this.#transport.pause();
+    this.#kept.keep(buffer, at, end);
+    if (this.#phase !== Phase.head && this.#kept.size >= this.#context.shared.limits.pipelinedBytesMax) this.#transport.pause();
   }
 
   /** Returns where the head ended, or -1 when there is nothing more to read now. */
@@ -205,14 +200,10 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
         this.#phase = Phase.wait;
     }
     this.#exchange ??= new Exchange(this.#context, this);
-    const route = this.#listener.fixedService === null ? this.#context.router.route(head) : this.#fixedRoute(this.#listener.fixedService);
+    const { fixedService } = this.#listener;
+    const route = fixedService === null ? this.#context.router.route(head) : this.#context.router.routeTo(fixedService);
     if (this.#context.forwarded) this.#forwardedFor ??= Buffer.from(this.#transport.peerAddress().address, "latin1");
     this.#exchange.begin(head, route, this.#forwardedFor);
-  }
-
-  #fixedRoute(key: string): { service: ReturnType<ForwarderContext["router"]["fixed"]>; errorId: number; detail: string } {
-    const service = this.#context.router.fixed(key);
-    return { service, errorId: service === null ? ERRORS.WEFT_NO_ROUTE.id : 0, detail: service === null ? `${key}: not configured` : "" };
   }
 
   #isOverBodyLimit(bytes: number): boolean {
@@ -304,7 +295,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
 
   #resume(): void {
     if (this.#phase === Phase.closed || this.#phase === Phase.closing) return;
-    this.#processStash();
+    this.#processKept();
     this.#exchange?.flushRequest();
     if (!this.#endsTruncated()) this.#resumeReading();
   }
@@ -312,14 +303,21 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   /** After a FIN: what is left is part of a request that will never be complete. */
   #endsTruncated(): boolean {
     if (!this.#isHalfClosed) return false;
-    const isTruncated = this.#phase === Phase.head || (this.#isUploading && this.#stash === null);
-    if (isTruncated) this.#close(false);
+    if (this.#isHeld) return false;
+    const isTruncated = this.#phase === Phase.head || (this.#isUploading && this.#kept.isEmpty);
+    if (isTruncated) this.#closeWhenSent();
     return isTruncated;
   }
 
-  /** Not while what is kept already is over its limit. */
+  /** Whole requests wait until the client has taken earlier answers. */
+  get #isHeld(): boolean {
+    return this.#phase === Phase.head && !this.#kept.isEmpty && this.#parser === null;
+  }
+
+  /** Not while what is kept already is over its limit; the beginning of a head has a limit of its own. */
   #resumeReading(): void {
-    if (this.#stash === null || this.#stash.size < this.#context.shared.limits.pipelinedBytesMax) this.#transport.resume();
+    if (this.#isHeld) return;
+    if (this.#phase === Phase.head || this.#kept.size < this.#context.shared.limits.pipelinedBytesMax) this.#transport.resume();
   }
 
   // --- responses ----------------------------------------------------------------------------------------------------
@@ -340,7 +338,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     }
     writer.choose(framing);
     if (writer.endsByClose || this.#isUploading || this.#context.isDraining) this.#isLast = true;
-    if (this.#isHalfClosed && this.#stash === null) this.#isLast = true;
+    if (this.#isHalfClosed && this.#kept.isEmpty) this.#isLast = true;
     return writer.head(head, this.#isLast);
   }
 
@@ -379,7 +377,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     this.#giveBackSlot();
     if (this.#phase === Phase.closed) return;
     if (!this.#isLast) this.#awaitNext();
-    else if (isUploading || this.#stash !== null) this.#linger();
+    else if (isUploading || !this.#kept.isEmpty) this.#linger();
     else this.#closeWhenSent();
   }
 
@@ -388,15 +386,19 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     // A head that is refused or late from here on gets an answer of its own.
     this.#writer.hasBegun = false;
     const { loop, shared } = this.#context;
-    this.#transport.deadlineAt = loop.now + shared.limits.idleTimeoutMs;
-    // Not from inside the upstream's event: the next request may already be here.
-    if (this.#stash !== null || this.#isHalfClosed) loop.defer(() => this.#next());
+    this.#transport.deadlineAt = loop.now + (this.#context.isDraining ? shared.limits.drainIdleMs : shared.limits.idleTimeoutMs);
+    // Not from inside the upstream's event: the next request may already be here, or the client be paused since its last body.
+    if (!this.#kept.isEmpty || this.#isHalfClosed || !this.#transport.isReading) loop.defer(() => this.#next());
   }
 
   #next(): void {
     if (this.#phase !== Phase.head) return;
-    this.#processStash();
+    this.#processKept();
     this.#exchange?.flushRequest();
+    if (this.#transport.owner !== this) {
+      if (this.#isHalfClosed) this.#transport.owner.onEnd();
+      return;
+    }
     if (!this.#endsTruncated()) this.#resumeReading();
   }
 
@@ -418,7 +420,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   #linger(): void {
     const { loop, shared } = this.#context;
     this.#phase = Phase.linger;
-    this.#stash = null;
+    this.#kept.clear();
     this.#transport.readMode = ReadMode.head;
     this.#transport.deadlineAt = loop.now + shared.limits.lingerMs;
     this.#transport.shutdown();
@@ -464,9 +466,9 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     this.#phase = Phase.tunnel;
     this.#transport.readMode = ReadMode.adaptive;
     this.#touchTunnel();
-    if (this.#stash !== null || this.#isHalfClosed) {
+    if (!this.#kept.isEmpty || this.#isHalfClosed) {
       this.#context.loop.defer(() => {
-        this.#processStash();
+        this.#processKept();
         this.#exchange?.flushRequest();
         if (this.#isHalfClosed) this.#exchange?.requestEnd(null);
       });
@@ -504,11 +506,11 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
       case Phase.length:
       case Phase.chunked:
         // Its rest may be here already and wait for an upstream; `endsTruncated` decides when it is used up.
-        if (this.#stash === null) this.#close(false);
+        if (this.#kept.isEmpty) this.#close(false);
         return;
       default:
-        // Idle, an incomplete message, or lingering: nothing can come of it.
-        this.#close(false);
+        // Idle, an incomplete message, or lingering: nothing can come of it. What it has not read yet it still gets.
+        if (!this.#isHeld) this.#closeWhenSent();
     }
   }
 
@@ -517,14 +519,15 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
       if (this.#transport.unsentBytes === 0) this.#close(false);
       return;
     }
-    this.#exchange?.onDownstreamWritable();
+    if (this.#isHeld) this.#next();
+    else this.#exchange?.onDownstreamWritable();
   }
 
   onDeadline(): void {
     switch (this.#phase) {
       case Phase.head:
         if (this.#hasHeadDeadline) this.#refuse(ERRORS.WEFT_HEADER_DEADLINE.id, "");
-        else this.#close(false);
+        else this.#closeWhenSent();
         return;
       case Phase.length:
       case Phase.chunked:
@@ -539,19 +542,16 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
         this.#close(true);
         return;
       default:
-        this.#close(false);
+        this.#closeWhenSent();
     }
   }
 
   /** Is a half-closed client still there? The first write asks, the answer (RST) shows in the ones after it. */
   #probe(): void {
     if (this.#writer.version !== 11 || this.#writer.hasBegun) return;
-    if (!this.#isProbed) {
-      this.#isProbed = true;
-      this.#writer.continue();
-    } else {
-      this.#transport.touchWrite();
-    }
+    if (this.#isProbed) this.#transport.touchWrite();
+    else this.#writer.continue();
+    this.#isProbed = true;
     if (!this.#transport.isClosed) this.#transport.deadlineAt = this.#context.loop.now + 1;
   }
 
@@ -563,7 +563,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     const exchange = this.#exchange;
     if (exchange !== null && !exchange.isIdle) exchange.onDownstreamReset(ResetReason.downstreamClosed);
     this.#giveBackSlot();
-    this.#stash = null;
+    this.#kept.clear();
     this.#owner.onConnectionClosed(this, errno);
   }
 
@@ -577,7 +577,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
 
   /** No keep-alive any more. An idle client gets a moment: its next request may be on its way already. */
   drain(): void {
-    if (this.#phase === Phase.head && this.#parser === null && this.#stash === null) {
+    if (this.#phase === Phase.head && (this.#parser === null ? this.#kept.isEmpty : this.#parser.isBlank)) {
       const { loop, shared } = this.#context;
       this.#transport.deadlineAt = loop.now + shared.limits.drainIdleMs;
     }

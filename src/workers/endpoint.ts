@@ -169,9 +169,10 @@ export class Endpoint implements PickableEndpoint, UpstreamOwner, Sweepable {
   connectFailed(errno: number): void {
     if (LOCAL_ERRORS.has(errno)) return;
     this.#context.onConnectFailed(this.#owner.key, this.address);
-    this.#failures++;
     this.#owner.setReady(this, false);
+    // Connects that failed together are one failure.
     if (this.#readyTimer !== null) return;
+    this.#failures++;
     const { limits } = this.#context.shared;
     const pause = Math.min(limits.reconnectBackoffMinMs * 2 ** (this.#failures - 1), limits.reconnectBackoffMaxMs);
     const jittered = pause * (0.9 + 0.2 * this.#context.random());
@@ -181,7 +182,9 @@ export class Endpoint implements PickableEndpoint, UpstreamOwner, Sweepable {
   #becomeReady(): void {
     if (this.#readyTimer !== null) clearTimeout(this.#readyTimer);
     this.#readyTimer = null;
-    if (!this.#isRemoved) this.#owner.setReady(this, true);
+    if (this.#isRemoved) return;
+    this.#owner.setReady(this, true);
+    this.#dialForWaiters();
   }
 
   onIdle(upstream: UpstreamH1): void {
@@ -223,8 +226,14 @@ export class Endpoint implements PickableEndpoint, UpstreamOwner, Sweepable {
     const index = this.#idle.indexOf(upstream);
     if (index >= 0) this.#idle.splice(index, 1);
     if (upstream.wasConnected) this.disconnected(errno);
+    if (this.isReady) this.#dialForWaiters();
+  }
+
+  /** A connection for everybody who waits, as far as the limit allows. */
+  #dialForWaiters(): void {
     const max = this.#context.shared.limits.upstreamConnectionsMax;
-    if (this.#waiters.length > this.#connecting && this.#connections < max && this.isReady) this.#dial();
+    let missing = this.#waiters.filter((waiter) => waiter.isWaiting).length - this.#connecting;
+    while (missing-- > 0 && this.#connections < max) this.#dial();
   }
 
   sweep(now: number): void {
@@ -234,7 +243,11 @@ export class Endpoint implements PickableEndpoint, UpstreamOwner, Sweepable {
       return;
     }
     const late = waiters.filter((waiter) => waiter.isWaiting && waiter.waitDeadline <= now);
-    if (late.length === 0) return;
+    if (late.length === 0) {
+      // Those who gave up would fill the queue.
+      if (waiters.some((waiter) => !waiter.isWaiting)) this.#waiters = waiters.filter((waiter) => waiter.isWaiting);
+      return;
+    }
     this.#waiters = waiters.filter((waiter) => waiter.isWaiting && waiter.waitDeadline > now);
     for (const waiter of late) {
       waiter.isWaiting = false;

@@ -208,6 +208,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   }
 
   requestChunkSize(size: number): void {
+    this.#sentBody = true;
     this.#upstream?.sendChunkSize(size);
   }
 
@@ -215,6 +216,8 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     const upstream = this.#upstream;
     if (upstream === null) return;
     this.#isRequestDone = true;
+    // The end of a chunked body without data is on the wire too: a second try could not send it again.
+    this.#sentBody = true;
     upstream.sendEnd(trailers);
     if (this.#phase === Phase.tunnel && this.#isResponseEnded) this.#endTunnel();
   }

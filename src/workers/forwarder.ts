@@ -28,15 +28,12 @@ import { Relay } from "./relay.ts";
 import { Router, type RouterEntry } from "./router.ts";
 import { Service } from "./service.ts";
 import { SilenceQueue } from "./silence-queue.ts";
-import { Transport } from "./transport.ts";
+import { NOBODY, Transport } from "./transport.ts";
 import { UnknownServices } from "./unknown-services.ts";
 import { WorkerLoop } from "./worker-loop.ts";
 
 const VIA_NAME = Buffer.from("weft", "latin1");
 const NO_RULES = { default: null, unknown: "refuse", allowOverride: false } as const;
-
-/** Owner of a transport for the moment between its making and its connection's. */
-const NOBODY = { onBytes() {}, onEnd() {}, onWritable() {}, onDeadline() {}, onClosed() {} };
 
 export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly loop: WorkerLoop;

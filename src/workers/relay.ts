@@ -17,7 +17,7 @@ import { errnoName, UV_ETIMEDOUT } from "./errno.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import type { Service } from "./service.ts";
 import { Stash } from "./stash.ts";
-import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
+import { NOBODY, ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 
 const CONNECT_ATTEMPTS_MAX = 3;
 const CONNECTED = Buffer.from("HTTP/1.1 200 OK\r\n\r\n", "latin1");
@@ -141,7 +141,11 @@ export class Relay implements TransportOwner, ClientConnection {
     const endpoint = this.#endpoint!;
     const failed = this.#upstream;
     this.#upstream = null;
-    failed?.close(false);
+    if (failed !== null) {
+      // Its end is told later, when the next attempt is in its place: nobody must hear of it.
+      failed.owner = NOBODY;
+      failed.close(false);
+    }
     endpoint.connectFailed(status);
     if (this.#attempts < CONNECT_ATTEMPTS_MAX && this.#service.hasReady && !this.#isClosed) {
       this.#dial();

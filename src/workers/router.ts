@@ -64,6 +64,13 @@ export class Router {
     return this.#table.defaultService()?.service ?? null;
   }
 
+  /** For the requests of a listener that serves one service. */
+  routeTo(key: string): Route {
+    const service = this.fixed(key);
+    if (service !== null) return { service, errorId: 0, detail: "" };
+    return { service: null, errorId: ERRORS.WEFT_NO_ROUTE.id, detail: `${key}: not configured` };
+  }
+
   /** The service that an authority names and the configuration has; for CONNECT, which goes nowhere else. */
   named(head: MessageHead): Service | null {
     const found = this.#table.lookup(head.text(head.authorityStart, head.authorityEnd));

@@ -101,7 +101,11 @@ export class Service implements EndpointOwner, Sweepable {
       return;
     }
     const late = queue.filter((waiter) => waiter.isWaiting && waiter.waitDeadline <= now);
-    if (late.length === 0) return;
+    if (late.length === 0) {
+      // Those who gave up would fill the queue.
+      if (queue.some((waiter) => !waiter.isWaiting)) this.#queue = queue.filter((waiter) => waiter.isWaiting);
+      return;
+    }
     this.#isGateShut = true;
     this.#queue = queue.filter((waiter) => waiter.isWaiting && waiter.waitDeadline > now);
     for (const waiter of late) {

@@ -60,6 +60,9 @@ export interface TransportOwner {
   onClosed(errno: number): void;
 }
 
+/** Owner of a transport that has none yet, or whose end is nobody's business any more. */
+export const NOBODY: TransportOwner = { onBytes() {}, onEnd() {}, onWritable() {}, onDeadline() {}, onClosed() {} };
+
 export class Transport {
   owner: TransportOwner;
   readonly loop: WorkerLoop;
@@ -91,6 +94,9 @@ export class Transport {
   #readSlot = -1;
   #writeSlot = -1;
   readonly #congestionMark: number;
+  /** Its peer may answer before it has read everything and close: a failed write is told only when what it said is read. */
+  readsAfterWriteError = false;
+  #writeErrno = 0;
 
   private constructor(loop: WorkerLoop, handle: TcpHandle, owner: TransportOwner) {
     this.loop = loop;
@@ -220,7 +226,8 @@ export class Transport {
         this.#isEnded = true;
         this.#isReading = false;
         this.#handle.readStop();
-        if (this.#hasReset()) this.#fail(UV_ECONNRESET);
+        if (this.#writeErrno !== 0) this.#fail(this.#writeErrno);
+        else if (this.#hasReset()) this.#fail(UV_ECONNRESET);
         else this.owner.onEnd();
       } else if (count < 0) {
         this.#fail(count);
@@ -282,7 +289,7 @@ export class Transport {
 
   /** Takes bytes; small or unleased ones are copied, leased ones written as they are. Never fails; see `isCongested`. */
   write(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#writeErrno !== 0) return;
     const size = end - start;
     const { slots } = this.loop;
     slots[this.loop.bodySlot]! += size;
@@ -316,7 +323,7 @@ export class Transport {
     const chunk = this.#chunk;
     if (chunk === null) return;
     this.#chunk = null;
-    if (this.#isClosed || chunk.length === 0) {
+    if (this.#isClosed || this.#writeErrno !== 0 || chunk.length === 0) {
       this.loop.outChunks.give(chunk);
       return;
     }
@@ -358,7 +365,7 @@ export class Transport {
     }
     this.loop.giveWriteRequest(request);
     if (chunk !== null) this.loop.outChunks.give(chunk);
-    if (error !== 0) this.#fail(error);
+    if (error !== 0) this.#failWrite(error);
   }
 
   /** Called by `onWritten`. */
@@ -366,7 +373,7 @@ export class Transport {
     this.unsentBytes -= size;
     if (this.#isClosed) return;
     if (status < 0 && status !== UV_ECANCELED) {
-      this.#fail(status);
+      this.#failWrite(status);
       return;
     }
     this.stalledSince = this.loop.now;
@@ -433,6 +440,16 @@ export class Transport {
     if (this.#isClosed) return;
     this.#errno = errno;
     this.close(false);
+  }
+
+  /** Nothing more is written. Reading goes on to the end, which the kernel has already: it fails there. */
+  #failWrite(errno: number): void {
+    if (!this.readsAfterWriteError || this.#isEnded || this.#isConnecting) this.#fail(errno);
+    else if (this.#writeErrno === 0) this.#writeErrno = errno;
+  }
+
+  get isWriteBroken(): boolean {
+    return this.#writeErrno !== 0;
   }
 
   #guard(error: unknown): void {

@@ -92,6 +92,7 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
   static fromTransport(loop: WorkerLoop, shared: H1Shared, owner: UpstreamOwner, transport: Transport): UpstreamH1 {
     const self = new UpstreamH1(loop, shared, owner);
     self.#transport = transport;
+    transport.readsAfterWriteError = true;
     transport.owner = self;
     self.#phase = Phase.idle;
     self.#wasConnected = true;
@@ -108,6 +109,7 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     }
     this.#phase = Phase.idle;
     this.#wasConnected = true;
+    this.#transport.readsAfterWriteError = true;
     this.#transport.deadlineAt = 0;
     this.#owner.onConnected(this);
   }
@@ -191,7 +193,7 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     }
     this.#isRequestDone = true;
     const timeout = this.#shared.limits.responseTimeoutMs;
-    if (timeout > 0) this.#transport.deadlineAt = this.#loop.now + timeout;
+    if (timeout > 0 && this.#phase === Phase.head) this.#transport.deadlineAt = this.#loop.now + timeout;
     this.#transport.flush();
   }
 
@@ -416,7 +418,8 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     const exchange = this.#exchange!;
     this.#exchange = null;
     this.#transport.readMode = ReadMode.head;
-    const isReusable = this.#isPersistent && this.#isRequestDone && isExact && this.#transport.unsentBytes === 0;
+    const isReusable =
+      this.#isPersistent && this.#isRequestDone && isExact && this.#transport.unsentBytes === 0 && !this.#transport.isWriteBroken;
     if (isReusable) this.#phase = Phase.idle;
     exchange.responseEnd(trailers);
     if (!isReusable) {
