@@ -46,6 +46,8 @@ interface Name {
   /** Monotonic time of the last start of a lookup. */
   askedAt: number;
   isAsking: boolean;
+  /** A connect failed while the question was on its way: the answer may be the old one. */
+  mustAskAgain: boolean;
   hasAnswered: boolean;
   hasFailed: boolean;
   timer: NodeJS.Timeout | null;
@@ -94,6 +96,7 @@ export class Resolver {
         addresses: [],
         askedAt: Number.NEGATIVE_INFINITY,
         isAsking: false,
+        mustAskAgain: false,
         hasAnswered: false,
         hasFailed: false,
         timer: null,
@@ -111,8 +114,9 @@ export class Resolver {
   /** A connect to one of its addresses failed: asks again, if the last question is a second old; else in time. */
   refresh(name: string): void {
     const entry = this.#names.get(name);
-    if (entry === undefined || entry.isAsking) return;
-    this.#schedule(entry, Math.max(0, entry.askedAt + PERIOD_MIN_MS - performance.now()));
+    if (entry === undefined) return;
+    if (entry.isAsking) entry.mustAskAgain = true;
+    else this.#schedule(entry, Math.max(0, entry.askedAt + PERIOD_MIN_MS - performance.now()));
   }
 
   /** Resolves when every name has had its first answer, good or bad, or after `ms`. */
@@ -170,6 +174,9 @@ export class Resolver {
     entry.isAsking = false;
     if (this.#names.get(entry.name) !== entry || this.#isClosed) return;
     this.#take(entry, answer, reason);
+    if (!entry.mustAskAgain) return;
+    entry.mustAskAgain = false;
+    this.refresh(entry.name);
   }
 
   #take(entry: Name, answer: Answer | null, reason: string): void {
