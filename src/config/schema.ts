@@ -148,7 +148,9 @@ const proxySpec = map(
       },
       "The admin server.",
     ).optional(),
-    forwarded: yes("Add the client's address to X-Forwarded-For of requests (behind what is there), and Via to requests and responses.").optional(),
+    forwarded: yes(
+      "Add the client's address to X-Forwarded-For of requests (behind what is there), and Via to requests and responses.",
+    ).optional(),
     allowConnect: yes("Accept CONNECT for configured services.").optional(),
     accessLog: oneOf(["off", "apache", "json"], "One line per request on standard output.", "off").optional(),
     logLevel: oneOf(
