@@ -66,6 +66,16 @@ describe("retries", () => {
     assert.match(answer, attempts.length === 1 ? /^502/ : /^200/);
   });
 
+  it("does not try again once any framing of a chunked body was sent", async () => {
+    // The head alone, sent a second time, would take what comes next on the connection for its body.
+    [onSecond, onFresh] = ["close", "answer"];
+    await once(s.port, request("GET", "/warm"));
+    attempts = [];
+    const response = await once(s.port, "PUT /x HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    assert.equal(response.status, 502);
+    assert.deepEqual(attempts, ["PUT reused"]);
+  });
+
   it("tries once only", async () => {
     [onSecond, onFresh] = ["close", "close"];
     assert.equal(await onReused("GET"), "502");
