@@ -90,7 +90,9 @@ export class Endpoint implements PickableEndpoint, UpstreamOwner, Sweepable {
   /** Gives the waiter a connection: a pooled one at once, or a new one later. `isFresh`: only a new one will do. */
   acquire(waiter: Waiter, isFresh: boolean): void {
     if (!isFresh) {
-      const idle = this.#idle.pop();
+      let idle = this.#idle.pop();
+      // Closed earlier in this event, and its pool not told yet.
+      while (idle?.isClosed === true) idle = this.#idle.pop();
       if (idle !== undefined) {
         this.#give(idle, waiter);
         return;

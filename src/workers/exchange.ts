@@ -77,11 +77,6 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     return this.#phase === Phase.tunnel;
   }
 
-  /** A final response's head, ours or the upstream's, has begun. */
-  get hasResponded(): boolean {
-    return this.#phase >= Phase.responding;
-  }
-
   get canTakeBody(): boolean {
     return this.#upstream !== null;
   }
@@ -93,10 +88,6 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   /** The client holds its body back until the upstream has said 100. */
   get awaitsContinue(): boolean {
     return this.#head !== null && this.#head.expectsContinue && !this.#hasInformed;
-  }
-
-  get requestHead(): MessageHead | null {
-    return this.#head;
   }
 
   get startedAt(): number {

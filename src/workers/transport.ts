@@ -81,9 +81,8 @@ export class Transport {
   tableIndex = -1;
   /** Bytes given to the kernel's write queue and not yet taken. */
   unsentBytes = 0;
-  /** Total of both directions, for metrics and progress checks. */
+  /** For the minimum rate of bodies. */
   bytesRead = 0;
-  bytesWritten = 0;
   /** What the next read is likely to be; the owner knows. */
   readMode: ReadMode = ReadMode.head;
   /** Milliseconds of the loop's clock when `onDeadline` is due; 0: none. */
@@ -347,7 +346,6 @@ export class Transport {
   }
 
   #submitted(request: WriteRequest, error: number, size: number, lease: Lease | null, chunk: OutChunk | null): void {
-    this.bytesWritten += size;
     if (this.#writeSlot >= 0) this.loop.slots[this.#writeSlot]! += size;
     if (error === 0 && lastWriteWasAsync()) {
       if (this.unsentBytes === 0) {
