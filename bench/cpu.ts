@@ -13,7 +13,7 @@ import { weftMetrics } from "./peers/weft.ts";
 import { pause } from "./support/child.ts";
 import { type CpuUsed, cpuBetween, readCpu } from "./support/proc.ts";
 import { type Report, type Table, type Verdict, figure, progress } from "./support/report.ts";
-import { median, spreadOf } from "./support/statistics.ts";
+import { median, spreadOf } from "./statistics/spread.ts";
 
 /** After a load tool has ended its connections are still being closed; that work belongs to the run. */
 const SETTLE_MS = 100;

@@ -13,7 +13,7 @@ import { startOrigin, startProxy, stopAll } from "./peers/start.ts";
 import { weftMetrics } from "./peers/weft.ts";
 import { HdrLatency, type LatencySummary, summarise } from "../src/core/telemetry/hdr.ts";
 import { figure, progress, type Report, type Table, type Verdict } from "./support/report.ts";
-import { median } from "./support/statistics.ts";
+import { median } from "./statistics/spread.ts";
 
 const WARM_REQUESTS = 30_000;
 const ROUND_SECONDS = 3;

@@ -13,7 +13,7 @@ import { startWeft } from "./peers/weft.ts";
 import { pause } from "./support/child.ts";
 import { cpuBetween, type MemoryReading, readCpu, readMemory } from "./support/proc.ts";
 import { figure, progress, type Report, type Table, type Verdict } from "./support/report.ts";
-import { median } from "./support/statistics.ts";
+import { median } from "./statistics/spread.ts";
 
 const KB = 1024;
 /** Opened first: they use up what the heap and the tables have in reserve. */
