@@ -336,7 +336,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
       writer.switchingProtocols(head);
       return false;
     }
-    writer.choose(framing);
+    writer.choose(head, framing);
     if (writer.endsByClose || this.#isUploading || this.#context.isDraining) this.#isLast = true;
     if (this.#isHalfClosed && this.#kept.isEmpty) this.#isLast = true;
     return writer.head(head, this.#isLast);

@@ -21,10 +21,11 @@ import {
   type UpstreamStream,
 } from "../core/http/exchange.ts";
 import { Framing, isIdempotent, type MessageHead } from "../core/http/head.ts";
-import type { Endpoint, Waiter } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
 import type { Route } from "./router.ts";
 import type { Service } from "./service.ts";
+import type { Waiter } from "./waiter-queue.ts";
 import type { Timed } from "./worker-loop.ts";
 
 const Phase = { idle: 0, assigning: 1, sent: 2, responding: 3, tunnel: 4, done: 5 } as const;
@@ -58,6 +59,9 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   #isRecorded = true;
   /** Body bytes of the response, for the access log. */
   responseBytes = 0;
+
+  // Timed.
+  touchedIn = 0;
 
   // Waiter.
   isWaiting = false;

@@ -6,11 +6,13 @@
 import { Buffer } from "node:buffer";
 import { errorCode, errorRow } from "../core/errors/error-codes.ts";
 import {
+  addChunkedField,
   CHUNK_SIZE_ROOM,
   ConnectionOption,
   ERROR_RESPONSE_ROOM,
   lastChunkRoom,
   responseHeadRoom,
+  writeChunkEnd,
   writeChunkSize,
   writeErrorResponse,
   writeLastChunk,
@@ -24,8 +26,6 @@ import type { Transport } from "./transport.ts";
 /** How a response's body is written. */
 const BodyMode = { raw: 0, wire: 1, encode: 2 } as const;
 
-const CRLF = Buffer.from("\r\n", "latin1");
-const CHUNKED_FIELD = Buffer.from("Transfer-Encoding: chunked\r\n\r\n", "latin1");
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
 
 export class ResponseWriter {
@@ -80,16 +80,12 @@ export class ResponseWriter {
   }
 
   /** What `head` will need to end: called before it, because it decides about the connection. */
-  choose(framing: Framing): void {
+  choose(head: MessageHead, framing: Framing): void {
     this.#bodyMode = BodyMode.raw;
     this.endsByClose = false;
-    if (framing === Framing.chunked) {
-      if (this.#version === 11) this.#bodyMode = BodyMode.wire;
-      else this.endsByClose = true;
-    } else if (framing === Framing.untilClose) {
-      if (this.#version === 11) this.#bodyMode = BodyMode.encode;
-      else this.endsByClose = true;
-    }
+    if (framing !== Framing.chunked && framing !== Framing.untilClose) return;
+    if (this.#version === 10) this.endsByClose = true;
+    else this.#bodyMode = head.isChunked ? BodyMode.wire : BodyMode.encode;
   }
 
   /** The final head. Returns true when the body is taken in wire form. */
@@ -98,16 +94,15 @@ export class ResponseWriter {
     const kept = this.#asksKeepAlive ? ConnectionOption.keepAlive : ConnectionOption.none;
     this.#writeHead(head, isLast ? ConnectionOption.close : kept, false);
     if (this.#bodyMode === BodyMode.encode) {
-      const chunk = this.#transport.reserve(CHUNKED_FIELD.length);
-      chunk.length -= CRLF.length;
-      chunk.length += CHUNKED_FIELD.copy(chunk.bytes, chunk.length);
+      const chunk = this.#transport.reserve(0);
+      chunk.length = addChunkedField(chunk.bytes, chunk.length);
     }
     return this.#bodyMode === BodyMode.wire;
   }
 
   #writeHead(head: MessageHead, connection: ConnectionOption, isUpgrade: boolean): void {
     const { shared, via } = this.#context;
-    const chunk = this.#transport.reserve(responseHeadRoom(head) + CHUNKED_FIELD.length);
+    const chunk = this.#transport.reserve(responseHeadRoom(head));
     const options = shared.responseOptions;
     options.connection = connection;
     options.dropTransferEncoding = this.endsByClose;
@@ -122,10 +117,12 @@ export class ResponseWriter {
       transport.write(buffer, start, end, lease);
       return;
     }
+    // A chunk of nothing would be the last one.
+    if (start === end) return;
     this.chunkSize(end - start);
     transport.write(buffer, start, end, lease);
-    const chunk = transport.reserve(CRLF.length);
-    chunk.length += CRLF.copy(chunk.bytes, chunk.length);
+    const chunk = transport.reserve(CHUNK_SIZE_ROOM);
+    chunk.length = writeChunkEnd(chunk.bytes, chunk.length);
   }
 
   chunkSize(size: number): void {

@@ -36,10 +36,14 @@ export class LoopClock {
   readonly #endTurn: () => void;
   readonly #recordDelay: (us: number) => void;
 
-  /** @param recordDelay gets each turn's lateness in microseconds (proxy_loop_delay_us). */
-  constructor(recordDelay: (us: number) => void) {
+  /**
+   * @param recordDelay gets each turn's lateness in microseconds (proxy_loop_delay_us).
+   * @param onTurnEnd is called when all events of a turn have been handled, as the turn's last work.
+   */
+  constructor(recordDelay: (us: number) => void, onTurnEnd: () => void) {
     this.#recordDelay = recordDelay;
     this.#endTurn = () => {
+      onTurnEnd();
       this.#isTurnOpen = false;
       // The last event of the turn came latest: behind what kept the loop busy before, and behind all others of the turn.
       this.#recordDelay((this.#busyMs + this.now - this.#turnStart) * 1000);

@@ -8,11 +8,11 @@ import type { Picker } from "../core/balance/picker.ts";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import type { LoadBalancer, WorkerService } from "../config/snapshot.ts";
-import type { Endpoint, EndpointOwner, Waiter } from "./endpoint.ts";
+import type { Endpoint, EndpointOwner } from "./endpoint.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
-import type { Sweepable } from "./worker-loop.ts";
+import { type Waiter, WaiterQueue } from "./waiter-queue.ts";
 
-export class Service implements EndpointOwner, Sweepable {
+export class Service implements EndpointOwner {
   readonly key: string;
   readonly name: string;
   readonly namespace: string;
@@ -24,7 +24,7 @@ export class Service implements EndpointOwner, Sweepable {
   readonly #synthesized: EndpointMetrics;
   #picker: Picker<Endpoint>;
   #kind: LoadBalancer;
-  #queue: Waiter[] = [];
+  readonly #queue: WaiterQueue;
   #isGateShut = false;
 
   constructor(context: ForwarderContext, config: WorkerService, synthesized: EndpointMetrics) {
@@ -36,6 +36,10 @@ export class Service implements EndpointOwner, Sweepable {
     this.#synthesized = synthesized;
     this.#kind = config.loadBalancer;
     this.#picker = createPicker(config.loadBalancer);
+    this.#queue = new WaiterQueue(context.loop, (late) => {
+      this.#isGateShut = true;
+      for (const waiter of late) waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, this.key);
+    });
   }
 
   /** Every port is declared to speak HTTP: opaque connections are refused. */
@@ -59,17 +63,8 @@ export class Service implements EndpointOwner, Sweepable {
       waiter.onEndpoint(endpoint);
       return;
     }
-    const { limits } = this.#context.shared;
-    if (this.#isGateShut) {
-      waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, this.key);
-    } else if (this.#queue.length >= limits.pendingRequestsMax) {
-      waiter.onUnavailable(ERRORS.WEFT_LOAD_SHED.id, this.key);
-    } else {
-      waiter.isWaiting = true;
-      waiter.waitDeadline = this.#context.loop.now + limits.failFastTimeoutMs;
-      this.#queue.push(waiter);
-      this.#context.loop.sweepables.add(this);
-    }
+    if (this.#isGateShut) waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, this.key);
+    else if (!this.#queue.add(waiter, this.#context.shared.limits)) waiter.onUnavailable(ERRORS.WEFT_LOAD_SHED.id, this.key);
   }
 
   /** An endpoint for an opaque connection, or null. */
@@ -84,45 +79,13 @@ export class Service implements EndpointOwner, Sweepable {
 
   #dispatch(): void {
     this.#isGateShut = false;
-    const queue = this.#queue;
-    if (queue.length === 0) return;
-    this.#queue = [];
-    for (const waiter of queue) {
-      if (!waiter.isWaiting) continue;
-      waiter.isWaiting = false;
-      this.assign(waiter);
-    }
-  }
-
-  sweep(now: number): void {
-    const queue = this.#queue;
-    if (queue.length === 0) {
-      this.#context.loop.sweepables.delete(this);
-      return;
-    }
-    const late = queue.filter((waiter) => waiter.isWaiting && waiter.waitDeadline <= now);
-    if (late.length === 0) {
-      // Those who gave up would fill the queue.
-      if (queue.some((waiter) => !waiter.isWaiting)) this.#queue = queue.filter((waiter) => waiter.isWaiting);
-      return;
-    }
-    this.#isGateShut = true;
-    this.#queue = queue.filter((waiter) => waiter.isWaiting && waiter.waitDeadline > now);
-    for (const waiter of late) {
-      waiter.isWaiting = false;
-      waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, this.key);
-    }
+    if (this.#queue.isEmpty) return;
+    for (const waiter of this.#queue.takeAll()) this.assign(waiter);
   }
 
   /** There will be no endpoint: those who wait are told now. */
   failWaiting(errorId: number, detail: string): void {
-    const queue = this.#queue;
-    this.#queue = [];
-    for (const waiter of queue) {
-      if (!waiter.isWaiting) continue;
-      waiter.isWaiting = false;
-      waiter.onUnavailable(errorId, detail);
-    }
+    for (const waiter of this.#queue.takeAll()) waiter.onUnavailable(errorId, detail);
   }
 
   /** New configuration or addresses: what stays is not touched. `make` builds an endpoint for an address that is new. */
@@ -162,7 +125,7 @@ export class Service implements EndpointOwner, Sweepable {
     return {
       service: this.key,
       loadBalancer: this.#kind,
-      waiting: this.#queue.length,
+      waiting: this.#queue.count,
       endpoints: [...this.endpoints.values()].map((endpoint) => endpoint.stats()),
     };
   }

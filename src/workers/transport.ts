@@ -12,6 +12,7 @@ import { Buffer } from "node:buffer";
 import { closeSync } from "node:fs";
 import type { Lease } from "../core/http/exchange.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
+import { GatheredWrite } from "./gathered-write.ts";
 import {
   ConnectWrap,
   type ConnectRequest,
@@ -69,6 +70,13 @@ export class Transport {
   #handle: TcpHandle;
   #readBuffer: ReadBuffer | null = null;
   #chunk: OutChunk | null = null;
+  /** Bytes of the chunk that stand in `#gathered` already. */
+  #chunkFrom = 0;
+  #gathered: GatheredWrite | null = null;
+  /** Leased payload waits with its frame headers for the turn's one write, instead of being written on its own. */
+  gathers = false;
+  /** Grows whenever the chunk leaves: who remembers a place in it knows whether it is still there. */
+  flushCount = 0;
   #isReading = false;
   #isConnecting = false;
   #isEnded = false;
@@ -76,6 +84,7 @@ export class Transport {
   #wantsShutdown = false;
   #isClosed = false;
   #isAnnounced = false;
+  #isFlushQueued = false;
   #errno = 0;
   /** Index in the loop's table, for O(1) removal. */
   tableIndex = -1;
@@ -283,6 +292,7 @@ export class Transport {
     if (chunk !== null) this.flush();
     chunk = this.loop.outChunks.take(size);
     this.#chunk = chunk;
+    this.#chunkFrom = 0;
     return chunk;
   }
 
@@ -298,6 +308,10 @@ export class Transport {
       return;
     }
     const chunk = this.#chunk;
+    if (this.gathers) {
+      this.#gather(buffer.subarray(start, end), lease);
+      return;
+    }
     if (chunk === null) {
       this.#submit(buffer.subarray(start, end), size, lease, null);
       return;
@@ -317,8 +331,59 @@ export class Transport {
     }
   }
 
+  /** Behind what the chunk holds so far; the chunk goes on behind it. */
+  #gather(payload: Buffer, lease: Lease): void {
+    this.#gathered ??= new GatheredWrite();
+    this.#gatherChunk(this.#gathered);
+    this.#gathered.add(payload, lease);
+    if (this.#gathered.isFull) this.flush();
+  }
+
+  #gatherChunk(gathered: GatheredWrite): void {
+    const chunk = this.#chunk;
+    if (chunk === null || chunk.length === this.#chunkFrom) return;
+    gathered.add(chunk.bytes.subarray(this.#chunkFrom, chunk.length), null);
+    this.#chunkFrom = chunk.length;
+  }
+
+  /** Writes what was gathered when the turn ends: many streams of one connection are then one write. */
+  flushSoon(): void {
+    if (this.#isFlushQueued || this.#isClosed) return;
+    this.#isFlushQueued = true;
+    this.loop.flushAtTurnEnd(this);
+  }
+
+  /** The loop: the turn is over. */
+  flushNow(): void {
+    this.#isFlushQueued = false;
+    this.flush();
+  }
+
+  #flushGathered(gathered: GatheredWrite): void {
+    const chunk = this.#chunk;
+    this.#gatherChunk(gathered);
+    this.#chunk = null;
+    this.#gathered = null;
+    if (this.#isClosed || this.#writeErrno !== 0) {
+      gathered.release();
+      if (chunk !== null) this.loop.outChunks.give(chunk);
+      return;
+    }
+    const request = this.loop.takeWriteRequest();
+    request.buffer = gathered.pieces;
+    const error = this.#handle.writev(request, gathered.pieces, true);
+    const isDone = error !== 0 || !lastWriteWasAsync();
+    this.#submitted(request, error, gathered.bytes, gathered, chunk);
+    if (isDone) gathered.release();
+  }
+
   /** Writes what was gathered. */
   flush(): void {
+    this.flushCount++;
+    if (this.#gathered !== null && !this.#gathered.isEmpty) {
+      this.#flushGathered(this.#gathered);
+      return;
+    }
     const chunk = this.#chunk;
     if (chunk === null) return;
     this.#chunk = null;
@@ -421,6 +486,8 @@ export class Transport {
       this.loop.outChunks.give(this.#chunk);
       this.#chunk = null;
     }
+    this.#gathered?.release();
+    this.#gathered = null;
     if (this.#readBuffer !== null && !this.#readBuffer.isShared) this.#readBuffer.release();
     this.#readBuffer = null;
     if (!isAbort || this.#handle.reset() !== 0) this.#handle.close();

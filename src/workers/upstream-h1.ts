@@ -16,7 +16,16 @@ import type { Buffer } from "node:buffer";
 import { ChunkEvent, ChunkScanner } from "../core/h1/chunked.ts";
 import { responseFraming } from "../core/h1/framing.ts";
 import { ResponseHeadParser } from "../core/h1/head-parser.ts";
-import { CHUNK_SIZE_ROOM, lastChunkRoom, requestHeadRoom, writeChunkSize, writeLastChunk, writeRequestHead } from "../core/h1/serialize.ts";
+import {
+  addChunkedField,
+  CHUNK_SIZE_ROOM,
+  lastChunkRoom,
+  requestHeadRoom,
+  writeChunkEnd,
+  writeChunkSize,
+  writeLastChunk,
+  writeRequestHead,
+} from "../core/h1/serialize.ts";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import {
   type ExchangeResponseSide,
@@ -61,7 +70,8 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
   #wasConnected = false;
   #requestMethod = 0;
   #requestFraming: Framing = Framing.none;
-  #wireRequest = false;
+  /** The request's body comes as payload and gets chunked coding here. */
+  #encodes = false;
   #isRequestDone = true;
   #isUpgrade = false;
   #remaining = 0;
@@ -161,7 +171,7 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     this.#isPersistent = true;
     this.#informational = 0;
     this.#isUpgrade = head.hasUpgrade && head.saysUpgrade && head.version === 11;
-    this.#wireRequest = head.framing === Framing.chunked;
+    this.#encodes = head.framing === Framing.chunked && !head.isChunked;
     const chunk = this.#transport.reserve(requestHeadRoom(head));
     const options = this.#shared.requestOptions;
     options.upgrade = this.#isUpgrade;
@@ -169,11 +179,21 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     options.forwardedFor = edits.forwardedFor;
     options.via = edits.via;
     chunk.length = writeRequestHead(head, chunk.bytes, chunk.length, options);
-    return this.#wireRequest;
+    if (this.#encodes) chunk.length = addChunkedField(chunk.bytes, chunk.length);
+    return head.isChunked;
   }
 
   sendBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    if (!this.#encodes) {
+      this.#transport.write(buffer, start, end, lease);
+      return;
+    }
+    // A chunk of nothing would be the last one.
+    if (start === end) return;
+    this.sendChunkSize(end - start);
     this.#transport.write(buffer, start, end, lease);
+    const chunk = this.#transport.reserve(CHUNK_SIZE_ROOM);
+    chunk.length = writeChunkEnd(chunk.bytes, chunk.length);
   }
 
   /** A chunk whose size line has to be written anew; its data follows through `sendBody`. */

@@ -23,6 +23,8 @@ const READ_ON_PER_TURN = 8;
 
 /** Something whose time inside Weft is being measured: an exchange. */
 export interface Timed {
+  /** Number of the event in which it was touched last: the loop's own mark. */
+  touchedIn: number;
   /** Gets the time of one event in which it was touched: waiting for the loop plus the time in the callback. */
   addOverhead(ms: number): void;
 }
@@ -56,6 +58,7 @@ export class WorkerLoop {
   readonly #onBug: (error: unknown) => void;
   readonly #transports: Transport[] = [];
   #depth = 0;
+  #eventNumber = 0;
   #spareRequest: WriteRequest | null = null;
   #closed: Transport[] = [];
   #deferred: (() => void)[] = [];
@@ -64,6 +67,7 @@ export class WorkerLoop {
   #sweep: NodeJS.Timeout | null = null;
   #isFlushScheduled = false;
   #yielded: Transport[] = [];
+  #unflushed: Transport[] = [];
 
   constructor(limits: Limits, options: WorkerLoopOptions) {
     this.limits = limits;
@@ -71,7 +75,7 @@ export class WorkerLoop {
     this.bodySlot = options.bodySlot;
     this.copiedSlot = options.copiedSlot;
     this.#onBug = options.onBug;
-    this.#clock = new LoopClock(options.recordDelay);
+    this.#clock = new LoopClock(options.recordDelay, () => this.#flushAll());
   }
 
   /** Milliseconds, monotonic, of the current event's start. */
@@ -85,7 +89,9 @@ export class WorkerLoop {
   }
 
   beginEvent(): void {
-    if (this.#depth++ === 0) this.#clock.beginEvent();
+    if (this.#depth++ > 0) return;
+    this.#eventNumber++;
+    this.#clock.beginEvent();
   }
 
   endEvent(): void {
@@ -107,9 +113,10 @@ export class WorkerLoop {
 
   /** The exchange is being worked on in this event. */
   touch(timed: Timed): void {
-    if (this.#touched === timed) return;
+    if (timed.touchedIn === this.#eventNumber) return;
+    timed.touchedIn = this.#eventNumber;
     if (this.#touched === null) this.#touched = timed;
-    else if (!this.#alsoTouched.includes(timed)) this.#alsoTouched.push(timed);
+    else this.#alsoTouched.push(timed);
   }
 
   #recordOverhead(): void {
@@ -136,6 +143,23 @@ export class WorkerLoop {
   #readOn(): void {
     for (const transport of this.#yielded.splice(0, READ_ON_PER_TURN)) transport.readOn();
     if (this.#yielded.length > 0) setImmediate(() => this.#readOn());
+  }
+
+  /** Writes when this turn's events have all been handled. */
+  flushAtTurnEnd(transport: Transport): void {
+    this.#unflushed.push(transport);
+    if (this.#depth === 0) this.#scheduleFlush();
+  }
+
+  /** A write that fails may make others write (a reset): rounds until nobody wants to, each closes at least one transport. */
+  #flushAll(): void {
+    while (this.#unflushed.length > 0) {
+      const unflushed = this.#unflushed;
+      this.#unflushed = [];
+      this.beginEvent();
+      for (const transport of unflushed) transport.flushNow();
+      this.endEvent();
+    }
   }
 
   /** Runs `work` at the end of this event, or soon when there is none. */

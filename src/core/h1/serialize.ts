@@ -39,10 +39,10 @@ export interface ResponseHeadOptions {
 /** Longest `hostFallback`, `forwardedFor` and `via`: names of services, addresses, our own name. */
 const OPTION_BYTES_MAX = 256;
 
-/** Bytes that a writer may add to a head: these three with their names, and a Connection line. */
-const ADDED_BYTES_MAX = 3 * OPTION_BYTES_MAX + 128;
+/** Bytes that a writer may add to a head: these three with their names, a Connection and a Transfer-Encoding line. */
+const ADDED_BYTES_MAX = 3 * OPTION_BYTES_MAX + 160;
 
-/** Bytes that `writeChunkSize` writes at most. */
+/** Bytes that `writeChunkSize` and `writeChunkEnd` write at most. */
 export const CHUNK_SIZE_ROOM = 16;
 
 const COLON_SPACE = asciiBytes(": ");
@@ -54,6 +54,8 @@ const COMMA_SPACE = asciiBytes(", ");
 const FORWARDED_FOR = asciiBytes("X-Forwarded-For: ");
 const VIA_1_0 = asciiBytes("Via: 1.0 ");
 const VIA_1_1 = asciiBytes("Via: 1.1 ");
+const VIA_2_0 = asciiBytes("Via: 2.0 ");
+const CHUNKED_LINE = asciiBytes("Transfer-Encoding: chunked\r\n");
 const CONNECTION_LINES: readonly Buffer[] = [asciiBytes(""), asciiBytes("Connection: close\r\n"), asciiBytes("Connection: keep-alive\r\n")];
 const CONNECTION_UPGRADE = asciiBytes("Connection: Upgrade\r\n");
 const CONNECTION_TE = asciiBytes("Connection: TE\r\n");
@@ -288,9 +290,20 @@ function isTrailersOnly(head: MessageHead, index: number): boolean {
 
 /** Our entry in Via, with the version that the message came in (RFC 9110 section 7.6.3), as a line behind the others. */
 function writeVia(head: MessageHead, out: Buffer, at: number, via: Buffer): number {
-  let p = copyBytes(head.version === 10 ? VIA_1_0 : VIA_1_1, out, at);
+  let p = copyBytes(head.version === 20 ? VIA_2_0 : head.version === 10 ? VIA_1_0 : VIA_1_1, out, at);
   p = copyBytes(via, out, p);
   return copyBytes(LINE_END, out, p);
+}
+
+/** Into the room behind a head that ends at `at`: its body has no coding yet and gets chunked coding. Returns the new end. */
+export function addChunkedField(out: Buffer, at: number): number {
+  const p = copyBytes(CHUNKED_LINE, out, at - LINE_END.length);
+  return copyBytes(LINE_END, out, p);
+}
+
+/** Behind the data of a chunk. */
+export function writeChunkEnd(out: Buffer, at: number): number {
+  return copyBytes(LINE_END, out, at);
 }
 
 const HEX_DIGITS = asciiBytes("0123456789abcdef");

@@ -44,7 +44,8 @@ export type ResetReason = (typeof ResetReason)[keyof typeof ResetReason];
 
 /**
  * Receives one message's body. `wire` chunks are chunked coding as read from an HTTP/1 peer (size lines and CRLFs
- * included, without the last chunk); they are delivered only to a side that said so when it got the head.
+ * included, without the last chunk); they are delivered only by a source whose head says `isChunked`, and only to a side that
+ * took the offer when it got the head. Every other body is payload, whatever its framing.
  */
 export interface BodySink {
   /** Takes bytes [start, end) of `buffer`. They are accepted always; `isCongested` says whether to send more. */
@@ -73,7 +74,7 @@ export interface RequestEdits {
 export interface DownstreamStream extends BodySink {
   /** A 1xx other than 101, forwarded as it came. Ignored by a side whose client cannot read it (HTTP/1.0). */
   sendInformational(head: MessageHead): void;
-  /** The final response's head. Returns true when the side takes chunked bodies in wire form. */
+  /** The final response's head. Returns true when the side takes the body in wire form (it was offered: `head.isChunked`). */
   sendResponseHead(head: MessageHead, framing: Framing): boolean;
   /** 101 was sent: bytes both ways from here on, through `sendBody`, until `sendEnd`. */
   becomeTunnel(): void;
@@ -89,7 +90,7 @@ export interface DownstreamStream extends BodySink {
 
 /** The side that talks to the service: gets the request. */
 export interface UpstreamStream extends BodySink {
-  /** The request's head. Returns true when the side takes chunked bodies in wire form. */
+  /** The request's head. Returns true when the side takes the body in wire form (it was offered: `head.isChunked`). */
   sendRequestHead(head: MessageHead, edits: RequestEdits): boolean;
   /** Both directions of the tunnel have ended. */
   endTunnel(): void;

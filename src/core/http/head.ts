@@ -36,7 +36,10 @@ export const FieldId = {
 } as const;
 export type FieldId = (typeof FieldId)[keyof typeof FieldId];
 
-/** How the length of a body is known (RFC 9112 section 6.3). */
+/**
+ * How the length of a body is known (RFC 9112 section 6.3). `chunked`: the message's own coding says where it ends, and that it is
+ * complete: chunked coding, or HTTP/2's END_STREAM.
+ */
 export const Framing = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;
 export type Framing = (typeof Framing)[keyof typeof Framing];
 
@@ -77,7 +80,7 @@ export class MessageHead {
   /** Response: the status code, 100 to 999. */
   status = 0;
 
-  /** 10 or 11. */
+  /** 10, 11 or 20: what the message was received in. The bytes have the form of an HTTP/1.1 head in any case. */
   version = 11;
   /** End of the start line, CRLF included: the first field begins here. */
   fieldsStart = 0;
@@ -97,7 +100,7 @@ export class MessageHead {
 
   /** Declared Content-Length, -1 without one. At most Number.MAX_SAFE_INTEGER. */
   contentLength = -1;
-  /** Transfer-Encoding is exactly `chunked`. */
+  /** Transfer-Encoding is exactly `chunked`: the source can deliver the body in wire form. */
   isChunked = false;
   /** Connection options seen. */
   saysClose = false;

@@ -1,0 +1,94 @@
+// Requests that wait: for an endpoint, or for a connection to one. Bounded, first in, first out, each with a deadline.
+//
+// A waiter whose client left is only marked (`isWaiting` false); it is dropped when its turn comes, or by the next sweep.
+
+import type { Limits } from "../config/limits.ts";
+import type { ExchangeResponseSide, UpstreamStream } from "../core/http/exchange.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { Sweepable, WorkerLoop } from "./worker-loop.ts";
+
+/** Someone who needs an endpoint, then a connection: an exchange. */
+export interface Waiter extends ExchangeResponseSide {
+  isWaiting: boolean;
+  /** Only a new connection will do. */
+  needsFresh: boolean;
+  waitDeadline: number;
+  /** The service's picker chose. */
+  onEndpoint(endpoint: Endpoint): void;
+  onUpstream(upstream: UpstreamStream): void;
+  onUnavailable(errorId: number, detail: string): void;
+}
+
+export class WaiterQueue implements Sweepable {
+  readonly #loop: WorkerLoop;
+  readonly #onLate: (late: readonly Waiter[]) => void;
+  #waiters: Waiter[] = [];
+
+  /** `onLate` gets those who waited failFastTimeoutMs in vain; they have left the queue. */
+  constructor(loop: WorkerLoop, onLate: (late: readonly Waiter[]) => void) {
+    this.#loop = loop;
+    this.#onLate = onLate;
+  }
+
+  /** Those who still wait. */
+  get count(): number {
+    let count = 0;
+    for (const waiter of this.#waiters) if (waiter.isWaiting) count++;
+    return count;
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiters.length === 0;
+  }
+
+  /** False when the queue is full (pendingRequestsMax): the waiter was not taken. */
+  add(waiter: Waiter, limits: Limits): boolean {
+    if (this.#waiters.length >= limits.pendingRequestsMax) return false;
+    waiter.isWaiting = true;
+    waiter.waitDeadline = this.#loop.now + limits.failFastTimeoutMs;
+    this.#waiters.push(waiter);
+    this.#loop.sweepables.add(this);
+    return true;
+  }
+
+  /** The first who can use what there is: a fresh connection serves everybody, another one those who do not insist. */
+  take(isFresh: boolean): Waiter | null {
+    const waiters = this.#waiters;
+    for (let i = 0; i < waiters.length; i++) {
+      const waiter = waiters[i]!;
+      if (!waiter.isWaiting) {
+        waiters.splice(i--, 1);
+      } else if (isFresh || !waiter.needsFresh) {
+        waiters.splice(i, 1);
+        waiter.isWaiting = false;
+        return waiter;
+      }
+    }
+    return null;
+  }
+
+  /** The first `max` of those who wait, everybody without it. They wait no more. */
+  takeAll(max: number = this.#waiters.length): readonly Waiter[] {
+    const taken: Waiter[] = [];
+    while (taken.length < max) {
+      const waiter = this.take(true);
+      if (waiter === null) break;
+      taken.push(waiter);
+    }
+    return taken;
+  }
+
+  sweep(now: number): void {
+    const waiters = this.#waiters;
+    if (waiters.length === 0) {
+      this.#loop.sweepables.delete(this);
+      return;
+    }
+    const late = waiters.filter((waiter) => waiter.isWaiting && waiter.waitDeadline <= now);
+    if (late.length === 0 && waiters.every((waiter) => waiter.isWaiting)) return;
+    // Those who gave up would fill the queue.
+    this.#waiters = waiters.filter((waiter) => waiter.isWaiting && waiter.waitDeadline > now);
+    for (const waiter of late) waiter.isWaiting = false;
+    if (late.length > 0) this.#onLate(late);
+  }
+}
