@@ -2,6 +2,7 @@
 //
 // Exit code 0 also when a bar is missed, unless `--assert` asks otherwise: a busy machine is no broken build.
 
+import { COMMANDS_USAGE, otherCommand } from "./commands.ts";
 import { benchCpu } from "./cpu.ts";
 import { benchLatency } from "./latency.ts";
 import { benchMemory } from "./memory.ts";
@@ -16,9 +17,11 @@ const COMMANDS: Readonly<Record<string, (options: BenchOptions) => Promise<Repor
 };
 
 async function main(args: readonly string[]): Promise<number> {
+  const other = await otherCommand(args);
+  if (other !== null) return other;
   const [command = "help", ...rest] = args;
   if (command === "help" || command === "--help") {
-    process.stdout.write(USAGE);
+    process.stdout.write(`${USAGE}\n${COMMANDS_USAGE}`);
     return 0;
   }
   const chosen = command === "all" ? Object.keys(COMMANDS) : [command];
