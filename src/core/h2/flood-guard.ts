@@ -1,0 +1,99 @@
+// Counts what costs the receiver more than the sender, by kind, in leaky buckets: integer arithmetic on a clock that is handed in.
+//
+// Every bucket holds two seconds' worth of its rate. Time empties it, and so does work, for frames that come with work: a client that
+// opens a thousand streams a second may send a thousand priorities. What is over the rim ends the connection with ENHANCE_YOUR_CALM.
+// Reference: CVE-2023-44487, CVE-2025-8671, CVE-2019-9511 to 9518; RFC 9113 section 10.5.
+
+import type { H2Limits } from "./limits.ts";
+
+export const Flood = {
+  /** RST_STREAM for an open stream. */
+  reset: 0,
+  /** A stream error: we had to reset. */
+  fault: 1,
+  /** A stream above the limit, RST_STREAM for one that is over. */
+  refusal: 2,
+  settings: 3,
+  ping: 4,
+  priority: 5,
+  emptyData: 6,
+  tinyData: 7,
+  windowUpdate: 8,
+  unknown: 9,
+} as const;
+export type Flood = (typeof Flood)[keyof typeof Flood];
+
+const KINDS = 10;
+
+/** Seconds of its rate that a bucket holds. */
+const BURST_SECONDS = 2;
+
+/** A bucket's unit: a thousandth of an event, so that a rate per second is an integer per millisecond. */
+const MILLI = 1000;
+
+/** Milliseconds after which every bucket is empty. */
+const LEAK_MS_MAX = BURST_SECONDS * 1000;
+
+/** Events that one piece of work makes room for. */
+const WORK_SHARE = new Int32Array(KINDS);
+WORK_SHARE[Flood.refusal] = 1;
+WORK_SHARE[Flood.priority] = 2;
+WORK_SHARE[Flood.windowUpdate] = 4;
+
+/** For logs: why the connection ended, by kind. */
+const REASONS: readonly string[] = [
+  "too many RST_STREAM frames",
+  "too many stream errors",
+  "too many streams above the limit or resets of closed ones",
+  "too many SETTINGS frames",
+  "too many PING frames",
+  "too many PRIORITY frames",
+  "too many empty DATA frames",
+  "too many tiny DATA frames",
+  "too many WINDOW_UPDATE frames",
+  "too many frames that do nothing",
+];
+
+export class FloodGuard {
+  readonly #rates = new Int32Array(KINDS);
+  readonly #levels = new Float64Array(KINDS);
+  readonly #lastMs = new Float64Array(KINDS);
+  readonly #lastWork = new Float64Array(KINDS);
+  /** Streams opened and DATA frames sent: the owner counts. */
+  work = 0;
+
+  constructor(limits: H2Limits) {
+    const rates = this.#rates;
+    rates[Flood.reset] = limits.resetsPerSecondMax;
+    rates[Flood.fault] = limits.faultsPerSecondMax;
+    rates[Flood.refusal] = limits.refusalsPerSecondMax;
+    rates[Flood.settings] = limits.settingsPerSecondMax;
+    rates[Flood.ping] = limits.pingsPerSecondMax;
+    rates[Flood.priority] = limits.prioritiesPerSecondMax;
+    rates[Flood.emptyData] = limits.emptyDataPerSecondMax;
+    rates[Flood.tinyData] = limits.tinyDataPerSecondMax;
+    rates[Flood.windowUpdate] = limits.windowUpdatesPerSecondMax;
+    rates[Flood.unknown] = limits.unknownFramesPerSecondMax;
+  }
+
+  /** Counts one event. True: that is too many. `nowMs`: any clock that does not go back; a step back counts as no time. */
+  isOver(kind: Flood, nowMs: number): boolean {
+    const rate = this.#rates[kind]!;
+    const elapsedMs = Math.min(Math.max(Math.trunc(nowMs - this.#lastMs[kind]!), 0), LEAK_MS_MAX);
+    let level = this.#levels[kind]! - elapsedMs * rate;
+    this.#lastMs[kind] = elapsedMs === LEAK_MS_MAX ? nowMs : this.#lastMs[kind]! + elapsedMs;
+    const share = WORK_SHARE[kind]!;
+    if (share > 0) {
+      level -= (this.work - this.#lastWork[kind]!) * share * MILLI;
+      this.#lastWork[kind] = this.work;
+    }
+    level = Math.max(level, 0) + MILLI;
+    this.#levels[kind] = level;
+    return level > rate * BURST_SECONDS * MILLI;
+  }
+
+  /** What there was too much of. */
+  reason(kind: Flood): string {
+    return REASONS[kind]!;
+  }
+}

@@ -1,0 +1,65 @@
+// The limits of an HTTP/2 connection, handed in as one frozen object, with the defaults and their reasons.
+//
+// The rates are leaky buckets of two seconds' worth (flood-guard.ts): a burst of 2 x rate passes, then rate per second. Over a rate
+// the connection ends with ENHANCE_YOUR_CALM. Work pays for overhead: streams opened and DATA sent make room where that is said.
+
+export interface H2Limits {
+  /** count. SETTINGS_MAX_CONCURRENT_STREAMS of ours, unreleased ones included. 100, as RFC 9113 6.5.2 asks at least; over it: REFUSED_STREAM. */
+  readonly streamsMax: number;
+  /** bytes, up to 2^31 - 1. Receive window of a stream: what one stalled exchange may hold. 256 KiB is 2 Gb/s at 1 ms. */
+  readonly streamWindowBytes: number;
+  /** bytes, 65,535 to 2^31 - 1. Receive window of the connection: bytes in flight. 1 MiB, so that four streams fill it. */
+  readonly connectionWindowBytes: number;
+  /** bytes, at least the connection's window. All bytes delivered and not yet drained; near it no more credit is given. 4 MiB. */
+  readonly undrainedBytesMax: number;
+  /** bytes. A decoded head in its HTTP/1 form; trailers likewise. 32 KiB, as for HTTP/1; over it: 431. */
+  readonly headerBytesMax: number;
+  /** count. Fields per head, 256 at most. 100, as for HTTP/1; over it: 431. */
+  readonly headerCountMax: number;
+  /** bytes, 16,384 to 2^24 - 1. Largest frame that we take (SETTINGS_MAX_FRAME_SIZE). 16,384: every peer's default. */
+  readonly maxFrameSizeBytes: number;
+  /** bytes. Dynamic table of our decoder, and the most of the peer's that our encoder uses. 4096: the protocol's default. */
+  readonly headerTableBytes: number;
+  /** 1/s. RST_STREAM for open streams (rapid reset, CVE-2023-44487): each may have started upstream work. 100: all streams once a second. */
+  readonly resetsPerSecondMax: number;
+  /** 1/s. Streams that we reset because of what the peer sent (MadeYouReset, CVE-2025-8671). 50. */
+  readonly faultsPerSecondMax: number;
+  /** 1/s. Streams above streamsMax, and RST_STREAM for streams that are over. 500; streams opened make room. */
+  readonly refusalsPerSecondMax: number;
+  /** 1/s. SETTINGS, each of which is answered. 16; peers send one to three in all. */
+  readonly settingsPerSecondMax: number;
+  /** 1/s. PING, each of which is answered. 500: gRPC measures bandwidth with one per round trip. */
+  readonly pingsPerSecondMax: number;
+  /** 1/s. PRIORITY and PRIORITY_UPDATE. 500; streams opened make room. */
+  readonly prioritiesPerSecondMax: number;
+  /** 1/s. DATA without data and without END_STREAM: it does nothing. 50. */
+  readonly emptyDataPerSecondMax: number;
+  /** 1/s. DATA of 1 to 4 bytes without END_STREAM: less than a gRPC prefix, all cost and no load. 1000. */
+  readonly tinyDataPerSecondMax: number;
+  /** 1/s. WINDOW_UPDATE. 1000; each DATA frame that we send, and each stream opened, makes room for four. */
+  readonly windowUpdatesPerSecondMax: number;
+  /** 1/s. Frames of unknown types, GOAWAY, late frames for streams that we reset. 1000. */
+  readonly unknownFramesPerSecondMax: number;
+}
+
+/** The defaults. */
+export const DEFAULT_H2_LIMITS: H2Limits = Object.freeze({
+  streamsMax: 100,
+  streamWindowBytes: 256 * 1024,
+  connectionWindowBytes: 1024 * 1024,
+  undrainedBytesMax: 4 * 1024 * 1024,
+  headerBytesMax: 32 * 1024,
+  headerCountMax: 100,
+  maxFrameSizeBytes: 16_384,
+  headerTableBytes: 4096,
+  resetsPerSecondMax: 100,
+  faultsPerSecondMax: 50,
+  refusalsPerSecondMax: 500,
+  settingsPerSecondMax: 16,
+  pingsPerSecondMax: 500,
+  prioritiesPerSecondMax: 500,
+  emptyDataPerSecondMax: 50,
+  tinyDataPerSecondMax: 1000,
+  windowUpdatesPerSecondMax: 1000,
+  unknownFramesPerSecondMax: 1000,
+});
