@@ -86,7 +86,7 @@ async function memoryPerConnection(name: string, peer: Peer): Promise<number> {
 async function startTime(upstreamPort: number, options: BenchOptions): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i < (options.quick ? 2 : 5); i++) {
-    const weft = await startWeft(upstreamPort, options.workers);
+    const weft = await startWeft({ mode: "http", upstreams: [upstreamPort], workers: options.workers });
     times.push(weft.readyMs);
     await weft.child.stop();
   }

@@ -1,4 +1,4 @@
-// The benchmark's own origin: `node bench/origin.ts PORT`, a process of its own on uWebSockets.js.
+// The benchmark's own origin: `node bench/origin.ts PORT [DELAY_MS]`, a process of its own on uWebSockets.js.
 //
 // It answers fast and does little, so that the proxy in front of it is what is measured. nginx is cheaper still and the
 // default for downloads; this one also takes uploads, hashes them, and can be slow. It speaks HTTP/1.1 only (HTTP/1.0 gets 505).
@@ -8,6 +8,10 @@
 //   GET  /slow?ms=N the 248 bytes after N milliseconds (at most 10 s)
 //   POST /upload    reads the body, answers its size
 //   POST /hash      reads the body, answers its SHA-256
+//   GET  /echo      WebSocket: sends every message back
+//   GET  /accepted  how many connections it has accepted
+//
+// With DELAY_MS the small answer waits as long: one slow endpoint beside others.
 
 import { createHash, type Hash } from "node:crypto";
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
@@ -17,9 +21,11 @@ const SLOW_MS_MAX = 10_000;
 
 const port = Number(process.argv[2]);
 if (!Number.isInteger(port)) {
-  process.stderr.write("usage: node bench/origin.ts PORT\n");
+  process.stderr.write("usage: node bench/origin.ts PORT [DELAY_MS]\n");
   process.exit(1);
 }
+const delayMs = Number(process.argv[3] ?? 0);
+let accepted = 0;
 
 const { App, us_socket_local_port } = await import("uWebSockets.js");
 
@@ -63,19 +69,37 @@ function hash(response: HttpResponse): void {
   );
 }
 
-function slow(response: HttpResponse, request: HttpRequest): void {
+function answerAfter(response: HttpResponse, ms: number): void {
   let isGone = false;
   response.onAborted(() => {
     isGone = true;
   });
-  const ms = Math.min(Number(request.getQuery("ms") ?? 0) || 0, SLOW_MS_MAX);
   setTimeout(() => {
     if (!isGone) response.cork(() => response.end(small));
   }, ms);
 }
 
+function slow(response: HttpResponse, request: HttpRequest): void {
+  answerAfter(response, Math.min(Number(request.getQuery("ms") ?? 0) || 0, SLOW_MS_MAX));
+}
+
+/** Called with 1 when a connection comes and with -1 when it goes. */
+const onConnection = (_response: HttpResponse, change: number | number): void => {
+  if (Number(change) > 0) accepted += 1;
+};
+
 App()
-  .get("/", serve(small))
+  .filter(onConnection)
+  .get("/", delayMs > 0 ? (response) => answerAfter(response, delayMs) : serve(small))
+  .get("/accepted", (response) => {
+    response.end(String(accepted));
+  })
+  .ws("/echo", {
+    idleTimeout: 0,
+    message: (socket, message, isBinary) => {
+      socket.send(message, isBinary);
+    },
+  })
   .get("/64k", serve(medium))
   .get("/1m", serve(large))
   .get("/slow", slow)

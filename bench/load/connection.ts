@@ -12,19 +12,25 @@ const LENGTH_FIELD = /\r\ncontent-length: *(\d+)\r\n/i;
 /** Shared by all connections: bytes are looked at during the callback only. */
 const readBuffer = Buffer.alloc(READ_BYTES);
 
-export interface ConnectionOwner {
-  /** The answer is complete; `ok`: it was a 2xx. The connection is free again. */
-  onAnswer(connection: Connection, ok: boolean): void;
-  onOpen(connection: Connection): void;
-  /** The connection is gone, or never came about. */
-  onLost(connection: Connection): void;
+export interface LoadConnection {
+  /** When the request that is on its way was due, microseconds; set by the owner. */
+  dueUs: number;
+  send(): void;
+  close(): void;
 }
 
-export class Connection {
-  /** When the request that is on its way was due, microseconds; set by the owner. */
+export interface ConnectionOwner {
+  /** The answer is complete; `ok`: it was the right one. The connection is free again. */
+  onAnswer(connection: LoadConnection, ok: boolean): void;
+  onOpen(connection: LoadConnection): void;
+  /** The connection is gone, or never came about. */
+  onLost(connection: LoadConnection): void;
+}
+
+export class HttpConnection implements LoadConnection {
   dueUs = 0;
-  isOpen = false;
-  isBusy = false;
+  /** A request is on its way. */
+  #isBusy = false;
   readonly #socket: Socket;
   readonly #request: Buffer;
   readonly #owner: ConnectionOwner;
@@ -46,15 +52,12 @@ export class Connection {
     };
     this.#socket = connect({ port, host: "127.0.0.1", noDelay: true, onread });
     this.#socket.on("error", () => {});
-    this.#socket.once("connect", () => {
-      this.isOpen = true;
-      owner.onOpen(this);
-    });
+    this.#socket.once("connect", () => owner.onOpen(this));
     this.#socket.once("close", () => owner.onLost(this));
   }
 
   send(): void {
-    this.isBusy = true;
+    this.#isBusy = true;
     this.#left = -1;
     this.#socket.write(this.#request);
   }
@@ -75,7 +78,7 @@ export class Connection {
       this.#head = Buffer.alloc(0);
       const text = head.toString("latin1", 0, end + 2);
       const length = LENGTH_FIELD.exec(text)?.[1];
-      if (!this.isBusy || length === undefined) {
+      if (!this.#isBusy || length === undefined) {
         this.close();
         return;
       }
@@ -89,7 +92,7 @@ export class Connection {
     }
     this.#left -= body.length;
     if (this.#left === 0) {
-      this.isBusy = false;
+      this.#isBusy = false;
       this.#left = -1;
       this.#owner.onAnswer(this, this.#isOk);
     }

@@ -1,4 +1,4 @@
-// HAProxy as the proxy that Weft is compared with: one thread, connections to the server shared by all clients, no log.
+// HAProxy as a proxy that Weft is compared with: as many threads as asked for, connections to the server shared by all clients, no log.
 //
 // Two of them: `haproxy` with its default buffers of 16 KB, which is what runs elsewhere and what the bars mean, and `haproxy-64k`
 // with buffers of 64 KB, which forwards 1 MB bodies for about 0.6 of the CPU (splicing changed nothing on loopback). The second
@@ -6,47 +6,53 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Child, isListening, startOnFreePorts, temporaryFolder, untilReady } from "../support/child.ts";
-import { CONNECTIONS_MAX, type Peer } from "./peer.ts";
+import { Child, isListening, startOnFreePorts, temporaryFolder, toolVersion, untilReady } from "../support/child.ts";
+import { CONNECTIONS_MAX, type Peer, type PeerKind, type StartRequest, workersOf } from "./peer.ts";
 
-function haproxyConfig(port: number, upstreamPort: number, bufferBytes: number): string {
+function haproxyConfig(port: number, request: StartRequest, bufferBytes: number): string {
   return `global
-  nbthread 1
+  nbthread ${workersOf(request)}
   tune.bufsize ${bufferBytes}
   maxconn ${CONNECTIONS_MAX}
 defaults
-  mode http
+  mode ${request.mode}
   no log
   timeout connect 5s
   timeout client 3600s
   timeout server 3600s
-  timeout http-keep-alive 3600s
-  http-reuse always
-frontend clients
+  timeout tunnel 3600s
+${request.mode === "http" ? "  timeout http-keep-alive 3600s\n  http-reuse always\n" : ""}frontend clients
   bind 127.0.0.1:${port} backlog 4096
   default_backend origin
 backend origin
-  server one 127.0.0.1:${upstreamPort}
+  balance ${request.upstreams.length > 1 ? "leastconn" : "roundrobin"}
+${request.upstreams.map((upstream, index) => `  server s${index} 127.0.0.1:${upstream}`).join("\n")}
 `;
 }
 
 const DEFAULT_BUFFER_BYTES = 16_384;
 const LARGE_BUFFER_BYTES = 65_536;
 
-function start(name: string, upstreamPort: number, bufferBytes: number): Promise<Peer> {
+function start(name: string, request: StartRequest, bufferBytes: number): Promise<Peer> {
   const path = join(temporaryFolder(), "haproxy.cfg");
   return startOnFreePorts(1, async ([port]) => {
-    writeFileSync(path, haproxyConfig(port!, upstreamPort, bufferBytes));
+    writeFileSync(path, haproxyConfig(port!, request, bufferBytes));
     const child = new Child(name, "haproxy", ["-db", "-f", path]);
     await untilReady(child, () => isListening(port!));
     return { name, port: port!, child, adminPort: null };
   });
 }
 
-export function startHaproxy(upstreamPort: number): Promise<Peer> {
-  return start("haproxy", upstreamPort, DEFAULT_BUFFER_BYTES);
-}
+export const HAPROXY: PeerKind = {
+  name: "haproxy",
+  abilities: ["http", "websocket", "tcp", "balance"],
+  install: "apt-get install haproxy",
+  version: () => toolVersion("haproxy", "-v"),
+  start: (request) => start("haproxy", request, DEFAULT_BUFFER_BYTES),
+};
 
-export function startHaproxy64k(upstreamPort: number): Promise<Peer> {
-  return start("haproxy-64k", upstreamPort, LARGE_BUFFER_BYTES);
-}
+export const HAPROXY_64K: PeerKind = {
+  ...HAPROXY,
+  name: "haproxy-64k",
+  start: (request) => start("haproxy-64k", request, LARGE_BUFFER_BYTES),
+};

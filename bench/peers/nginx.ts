@@ -1,53 +1,66 @@
-// nginx, as the origin of the benchmarks and as the proxy that Weft is compared with.
+// nginx, as the origin of the benchmarks and as a proxy that Weft is compared with.
 //
-// The proxy is configured as somebody would who wants it fast: one worker, connections to the upstream kept, no access log, bodies
-// streamed instead of spooled to disk, buffers that fit them. Its temporary folders are its own.
+// The proxy is configured as somebody would who wants it fast: as many workers as asked for, connections to the upstream kept, no
+// access log, bodies streamed instead of spooled to disk, buffers that fit them. Its temporary folders are its own. The origin counts
+// its connections at a port of its own, so that reuse can be told of any proxy.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Child, isListening, startOnFreePorts, temporaryFolder, untilReady } from "../support/child.ts";
-import { CONNECTIONS_MAX, type Peer, SMALL_BODY_BYTES } from "./peer.ts";
+import { Child, isListening, startOnFreePorts, temporaryFolder, toolVersion, untilReady } from "../support/child.ts";
+import { type Ability, CONNECTIONS_MAX, type Peer, type PeerKind, SMALL_BODY_BYTES, type StartRequest, workersOf } from "./peer.ts";
 
 /** Idle upstream connections that it keeps: more than any scenario has clients. */
 const UPSTREAM_KEEPALIVE = 256;
+/** Debian keeps TCP forwarding in a package of its own. */
+const STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-function config(folder: string, http: string): string {
-  const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `  ${name}_temp_path ${folder}/${name};`);
+function frame(folder: string, workers: number, text: string, modules = ""): string {
   return `daemon off;
-worker_processes 1;
+${modules}worker_processes ${workers};
 worker_rlimit_nofile ${2 * CONNECTIONS_MAX};
 pid ${folder}/nginx.pid;
 error_log stderr crit;
 events { worker_connections ${CONNECTIONS_MAX}; }
-http {
+${text}`;
+}
+
+function httpBlock(folder: string, text: string): string {
+  const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `  ${name}_temp_path ${folder}/${name};`);
+  return `http {
   access_log off;
   keepalive_requests 1000000000;
   keepalive_timeout 3600s;
 ${paths.join("\n")}
-${http}}
+${text}}
 `;
 }
 
 /** Serves files of fixed sizes; nothing else. */
-function originConfig(folder: string, port: number): string {
-  return config(
-    folder,
-    `  default_type application/octet-stream;
+function originConfig(folder: string, port: number, statusPort: number): string {
+  const text = `  default_type application/octet-stream;
   open_file_cache max=16;
   server {
     listen 127.0.0.1:${port} backlog=4096;
     root ${folder}/www;
     index index.html;
   }
-`,
-  );
+  server {
+    listen 127.0.0.1:${statusPort};
+    location / { stub_status; }
+  }
+`;
+  return frame(folder, 1, httpBlock(folder, text));
 }
 
-function proxyConfig(folder: string, port: number, upstreamPort: number): string {
-  return config(
-    folder,
-    `  upstream origin {
-    server 127.0.0.1:${upstreamPort};
+function servers(request: StartRequest): string {
+  const balance = request.upstreams.length > 1 ? "    least_conn;\n" : "";
+  return balance + request.upstreams.map((port) => `    server 127.0.0.1:${port};`).join("\n");
+}
+
+function proxyConfig(folder: string, port: number, request: StartRequest): string {
+  const text = `  map $http_upgrade $connection_upgrade { default upgrade; "" ""; }
+  upstream origin {
+${servers(request)}
     keepalive ${UPSTREAM_KEEPALIVE};
     keepalive_requests 1000000000;
     keepalive_timeout 3600s;
@@ -59,16 +72,34 @@ function proxyConfig(folder: string, port: number, upstreamPort: number): string
     location / {
       proxy_pass http://origin;
       proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      proxy_set_header Connection $connection_upgrade;
+      proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Host $http_host;
+      proxy_read_timeout 3600s;
       proxy_request_buffering off;
       proxy_buffers 16 64k;
       proxy_busy_buffers_size 128k;
       proxy_max_temp_file_size 0;
     }
   }
-`,
-  );
+`;
+  return frame(folder, workersOf(request), httpBlock(folder, text));
+}
+
+function streamConfig(folder: string, port: number, request: StartRequest): string {
+  const text = `stream {
+  upstream origin {
+${servers(request)}
+  }
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    proxy_pass origin;
+    proxy_timeout 3600s;
+    proxy_buffer_size 64k;
+  }
+}
+`;
+  return frame(folder, workersOf(request), text, `load_module ${STREAM_MODULE};\n`);
 }
 
 async function start(name: string, port: number, text: string, folder: string): Promise<Peer> {
@@ -79,7 +110,11 @@ async function start(name: string, port: number, text: string, folder: string): 
   return { name, port, child, adminPort: null };
 }
 
-export function startNginxOrigin(): Promise<Peer> {
+export interface NginxOrigin extends Peer {
+  readonly statusPort: number;
+}
+
+export function startNginxOrigin(): Promise<NginxOrigin> {
   const folder = temporaryFolder();
   mkdirSync(join(folder, "www"));
   for (const [file, size] of [
@@ -89,10 +124,22 @@ export function startNginxOrigin(): Promise<Peer> {
   ] as const) {
     writeFileSync(join(folder, "www", file), Buffer.alloc(size, "x"));
   }
-  return startOnFreePorts(1, ([port]) => start("nginx origin", port!, originConfig(folder, port!), folder));
+  return startOnFreePorts(2, async ([port, statusPort]) => {
+    const peer = await start("nginx origin", port!, originConfig(folder, port!, statusPort!), folder);
+    return { ...peer, statusPort: statusPort! };
+  });
 }
 
-export function startNginxProxy(upstreamPort: number): Promise<Peer> {
-  const folder = temporaryFolder();
-  return startOnFreePorts(1, ([port]) => start("nginx", port!, proxyConfig(folder, port!, upstreamPort), folder));
-}
+export const NGINX: PeerKind = {
+  name: "nginx",
+  abilities: ["http", "websocket", "tcp", "balance"],
+  install: "apt-get install nginx",
+  version: () => toolVersion("nginx", "-v"),
+  missing: (ability: Ability) =>
+    ability === "tcp" && !existsSync(STREAM_MODULE) ? "its stream module is not there: apt-get install libnginx-mod-stream" : null,
+  start: (request) => {
+    const folder = temporaryFolder();
+    const text = request.mode === "http" ? proxyConfig : streamConfig;
+    return startOnFreePorts(1, ([port]) => start("nginx", port!, text(folder, port!, request), folder));
+  },
+};

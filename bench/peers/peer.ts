@@ -1,4 +1,7 @@
-// What the benchmarks know about a server that they start: where it listens and which process to look at.
+// What the benchmarks know about a proxy: what it can do, how it is had, how it is started, and which process to look at.
+//
+// Adding one is one file here that exports a PeerKind, and its line in list.ts. Fair means: as many workers as Weft has, connections
+// to the upstream kept, no access log, bodies streamed, nothing else switched on that Weft does not do as well.
 
 import type { Child } from "../support/child.ts";
 
@@ -8,10 +11,39 @@ export const SMALL_BODY_BYTES = 248;
 /** Connections that any of them must be able to hold; with one upstream each it still fits an ordinary limit of descriptors. */
 export const CONNECTIONS_MAX = 8_192;
 
+/** `balance`: several upstreams, and picks by what it sees of them. */
+export type Ability = "http" | "websocket" | "tcp" | "balance";
+
+export interface StartRequest {
+  /** `tcp`: bytes are forwarded and not looked at. */
+  readonly mode: "http" | "tcp";
+  /** Ports on this machine, at least one. */
+  readonly upstreams: readonly number[];
+  /** Threads or processes that forward; 0 means 1 to those who have nothing less. */
+  readonly workers: number;
+}
+
 export interface Peer {
   readonly name: string;
   readonly port: number;
   readonly child: Child;
   /** Weft's admin port; null for the others. */
   readonly adminPort: number | null;
+}
+
+export interface PeerKind {
+  readonly name: string;
+  readonly abilities: readonly Ability[];
+  /** Commands that install it. */
+  readonly install: string;
+  /** One line; null when it is not installed. */
+  version(): string | null;
+  /** Why it cannot do what its abilities promise on this machine; absent or null: it can. */
+  missing?(ability: Ability): string | null;
+  start(request: StartRequest): Promise<Peer>;
+}
+
+/** Of those who need at least one. */
+export function workersOf(request: StartRequest): number {
+  return Math.max(1, request.workers);
 }

