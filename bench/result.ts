@@ -424,6 +424,6 @@ export function decodeResult(text: string): BenchResult {
       `not a result that this version reads: format is ${JSON.stringify(format)}, not "${RESULT_FORMAT}"; run the benchmark again`,
     );
   }
-  // The format's number stands for the shape: whoever writes it writes all of it (test/bench/run.test.ts checks that).
+  // The format's number stands for the shape: whoever writes it writes all of it.
   return value as BenchResult;
 }
