@@ -7,16 +7,12 @@
 // bounded (LIST_FACTOR_MAX), because one byte can name 4 KB. Each byte of a literal is copied and checked in one pass.
 
 import { Buffer } from "node:buffer";
-import { copyRange, CR, HTAB, LF, SP, COLON } from "../bytes/ascii.ts";
-import { VALUE_CHARS } from "../h1/tables.ts";
-import { skipWords } from "../h1/value-words.ts";
+import { CR, copyRange, LF } from "../bytes/ascii.ts";
 import { FIELD_STRIDE, FIELDS_MAX } from "../http/head.ts";
 import { DynamicTable } from "./dynamic-table.ts";
 import type { FieldBlock } from "./field-block.ts";
-import { BAD_IN_NAME, BAD_IN_VALUE, BYTE_FAULTS } from "./field-bytes.ts";
 import { ENTRY_OVERHEAD, FieldFlag, HpackCode, LIST_FACTOR_MAX, TABLE_SIZE_DEFAULT, TABLE_SIZE_MAX } from "./hpack-codes.ts";
-import { decodedRoom, decodeHuffman, FAULT_BITS, FAULT_MASK, huffmanDecodedSize } from "./huffman-decode.ts";
-import { continuationSize, readContinuation } from "./integer.ts";
+import { LiteralReader, NO_ROOM } from "./literal-reader.ts";
 import {
   LINE_BYTES,
   ROW_NAME_SIZE,
@@ -29,11 +25,9 @@ import {
   TAG_BAD_NAME,
   TAG_BAD_VALUE,
   TAG_ID_MASK,
-  TAG_NAME_MASK,
   TAG_PSEUDO_MASK,
   TAG_PSEUDO_SHIFT,
   TAG_UNKNOWN_PSEUDO,
-  tagOfName,
 } from "./static-table.ts";
 
 export interface DecoderLimits {
@@ -46,15 +40,6 @@ export interface DecoderLimits {
 /** Bytes that the output buffer needs beyond `listBytesMax`, so that nothing within the limits fails for want of room. */
 export const DECODER_SLACK = 16;
 
-/** Behind the last byte that a name or a value may take: line ends, the final empty line, one byte that the Huffman decoder overruns. */
-const TAIL_BYTES = 8;
-
-/** The line does not fit the output buffer. */
-const NO_ROOM = -100;
-
-/** Values up to this size are copied and checked byte by byte (native-notes/hpack.md). */
-const LOOP_BYTES_MAX = 12;
-
 const EMPTY = Buffer.alloc(0);
 
 /** Where an entry for the table is put together when its list is no longer stored. Shared: a call leaves nothing in it. */
@@ -62,6 +47,7 @@ let scratch: Buffer = EMPTY;
 
 export class HpackDecoder {
   readonly #table = new DynamicTable(TABLE_SIZE_DEFAULT);
+  readonly #reader: LiteralReader;
   readonly #listBytesMax: number;
   readonly #workMax: number;
   readonly #fieldsMax: number;
@@ -71,24 +57,18 @@ export class HpackDecoder {
   #requiredSize = -1;
 
   // The block in progress.
-  #out: Buffer = EMPTY;
-  #outEnd = 0;
   #at = 0;
-  #pos = 0;
   #listBytes = 0;
   #isOver = false;
   #sawField = false;
   /** First fault of the message, a code above 0. */
   #fault: HpackCode = HpackCode.ok;
-  // The line that was read last.
-  #tag = 0;
-  #nameSize = 0;
-  #valueSize = 0;
 
   constructor(limits: DecoderLimits) {
     this.#listBytesMax = limits.listBytesMax;
     this.#workMax = limits.listBytesMax * LIST_FACTOR_MAX;
     this.#fieldsMax = Math.min(limits.fieldsMax, FIELDS_MAX);
+    this.#reader = new LiteralReader(this.#table, this.#workMax);
   }
 
   /** Bytes that the dynamic table counts now (RFC 7541 section 4.1). */
@@ -125,8 +105,7 @@ export class HpackDecoder {
    */
   decode(buf: Buffer, start: number, end: number, block: FieldBlock, out: Buffer, at: number): HpackCode {
     block.reset(out, at);
-    this.#out = out;
-    this.#outEnd = out.length - TAIL_BYTES;
+    this.#reader.writeTo(out);
     this.#at = at;
     this.#listBytes = 0;
     this.#isOver = false;
@@ -143,9 +122,9 @@ export class HpackDecoder {
         p++;
         let index = first & 0x7f;
         if (index === 0x7f) {
-          index = this.#readLong(buf, p, end, 0x7f);
+          index = this.#reader.readLong(buf, p, end, 0x7f);
           if (index < 0) return index as HpackCode;
-          p = this.#pos;
+          p = this.#reader.pos;
         }
         const code = this.#readIndexed(index, block);
         if (code < 0) return code;
@@ -160,14 +139,14 @@ export class HpackDecoder {
   #finish(block: FieldBlock): HpackCode {
     const at = this.#at;
     // Without room for the empty line there was none for a field either.
-    if (at + 2 <= this.#out.length) {
-      this.#out[at] = CR;
-      this.#out[at + 1] = LF;
+    if (at + 2 <= this.#reader.out.length) {
+      this.#reader.out[at] = CR;
+      this.#reader.out[at + 1] = LF;
     } else this.#isOver = true;
     block.fieldsEnd = at - block.start;
     if (block.count === 0) block.fieldsStart = block.fieldsEnd;
     block.listBytes = this.#listBytes;
-    this.#out = EMPTY;
+    this.#reader.out = EMPTY;
     if (this.#fault !== HpackCode.ok) return this.#fault;
     return this.#isOver ? HpackCode.tooLarge : HpackCode.ok;
   }
@@ -179,9 +158,9 @@ export class HpackDecoder {
     while (p < end && (buf[p]! & 0xe0) === 0x20) {
       let size = buf[p++]! & 0x1f;
       if (size === 0x1f) {
-        size = this.#readLong(buf, p, end, 0x1f);
+        size = this.#reader.readLong(buf, p, end, 0x1f);
         if (size < 0) return size;
-        p = this.#pos;
+        p = this.#reader.pos;
       }
       if (++updates > 2) return HpackCode.sizeUpdateMisplaced;
       if (size > this.#limit) return HpackCode.sizeUpdateTooLarge;
@@ -191,14 +170,6 @@ export class HpackDecoder {
       this.#table.resize(size);
     }
     return this.#requiredSize >= 0 ? HpackCode.sizeUpdateMissing : p;
-  }
-
-  /** The value of an integer whose prefix is full; the position behind it goes to `#pos`. Below 0: a code. */
-  #readLong(buf: Buffer, pos: number, end: number, prefix: number): number {
-    const value = readContinuation(buf, pos, end, prefix);
-    if (value < 0) return value === -2 ? HpackCode.truncated : HpackCode.badInteger;
-    this.#pos = pos + continuationSize(buf, pos);
-    return value;
   }
 
   /** A whole field by its index. */
@@ -221,14 +192,14 @@ export class HpackDecoder {
     this.#listBytes += nameSize + valueSize + ENTRY_OVERHEAD;
     const at = this.#at;
     const lineSize = nameSize + valueSize + LINE_BYTES;
-    if (this.#listBytes > this.#listBytesMax || at + lineSize > this.#outEnd || this.#isOver) return this.#exceed();
+    if (this.#listBytes > this.#listBytesMax || at + lineSize > this.#reader.outEnd || this.#isOver) return this.#exceed();
     if ((tag & ~TAG_ID_MASK) === 0) {
-      copyRange(source, from, from + lineSize, this.#out, at);
+      copyRange(source, from, from + lineSize, this.#reader.out, at);
       this.#at = at + lineSize;
       return this.#record(block, at, nameSize, valueSize, tag, 0);
     }
     const valueAt = from + nameSize + 2;
-    copyRange(source, valueAt, valueAt + valueSize, this.#out, at);
+    copyRange(source, valueAt, valueAt + valueSize, this.#reader.out, at);
     this.#at = at + valueSize;
     this.#recordSpecial(block, at, valueSize, tag, 0);
     return HpackCode.ok;
@@ -244,32 +215,32 @@ export class HpackDecoder {
     let index = first & prefix;
     let p = pos + 1;
     if (index === prefix) {
-      index = this.#readLong(buf, p, end, prefix);
+      index = this.#reader.readLong(buf, p, end, prefix);
       if (index < 0) return index;
-      p = this.#pos;
+      p = this.#reader.pos;
     }
     if (index > STATIC_COUNT + this.#table.count) return HpackCode.badIndex;
     if (this.#isOver) return this.#skipLiteral(buf, p, end, index, isIndexed);
     const line = this.#at;
-    const code = this.#readLine(buf, p, end, index, line);
+    const code = this.#reader.readLine(buf, p, end, index, line);
     if (code < 0) {
       if (code !== NO_ROOM) return code;
       this.#isOver = true;
       return this.#skipLiteral(buf, p, end, index, isIndexed);
     }
-    const nameSize = this.#nameSize;
-    const valueSize = this.#valueSize;
-    const tag = this.#tag;
+    const nameSize = this.#reader.nameSize;
+    const valueSize = this.#reader.valueSize;
+    const tag = this.#reader.tag;
     if (isIndexed) this.#insertLine(line);
     this.#listBytes += nameSize + valueSize + ENTRY_OVERHEAD;
     if (this.#listBytes > this.#listBytesMax) {
       const exceeded = this.#exceed();
-      return exceeded < 0 ? exceeded : this.#pos;
+      return exceeded < 0 ? exceeded : this.#reader.pos;
     }
     this.#at = line + nameSize + valueSize + LINE_BYTES;
     if ((tag & ~TAG_ID_MASK) === 0) this.#record(block, line, nameSize, valueSize, tag, flags);
     else this.#recordSpecial(block, line + nameSize + 2, valueSize, tag, flags);
-    return this.#pos;
+    return this.#reader.pos;
   }
 
   /** A regular field whose line is in the output at `line`. */
@@ -324,105 +295,20 @@ export class HpackDecoder {
     return this.#listBytes > this.#workMax ? HpackCode.tooMuchWork : HpackCode.ok;
   }
 
-  /** Reads a literal's name (by index unless 0) and value and writes `name: value CRLF` to the output at `line`. Returns 0 or a code. */
-  #readLine(buf: Buffer, pos: number, end: number, index: number, line: number): number {
-    const out = this.#out;
-    let nameEnd: number;
-    let tag: number;
-    let p = pos;
-    if (index !== 0) {
-      const isStatic = index <= STATIC_COUNT;
-      const rows = isStatic ? STATIC_ROWS : this.#table.rows;
-      const row = isStatic ? index * ROW_STRIDE : this.#table.rowAt(index - STATIC_COUNT - 1);
-      const from = rows[row]!;
-      nameEnd = line + rows[row + ROW_NAME_SIZE]!;
-      if (nameEnd > this.#outEnd) return NO_ROOM;
-      tag = rows[row + ROW_TAG]! & TAG_NAME_MASK;
-      copyRange(isStatic ? STATIC_LINES : this.#table.buffer, from, from + nameEnd - line, out, line);
-    } else {
-      const name = this.#readString(buf, p, end, line, true);
-      if (name < 0) return name;
-      nameEnd = name >> FAULT_BITS;
-      tag = nameTag(out, line, nameEnd, name & FAULT_MASK);
-      p = this.#pos;
-    }
-    out[nameEnd] = COLON;
-    out[nameEnd + 1] = SP;
-    const valueStart = nameEnd + 2;
-    const value = this.#readString(buf, p, end, valueStart, false);
-    if (value < 0) return value;
-    const valueEnd = value >> FAULT_BITS;
-    if ((value & BAD_IN_VALUE) !== 0 || (valueEnd !== valueStart && (isSpace(out[valueStart]!) || isSpace(out[valueEnd - 1]!)))) {
-      tag |= TAG_BAD_VALUE;
-    }
-    out[valueEnd] = CR;
-    out[valueEnd + 1] = LF;
-    this.#tag = tag;
-    this.#nameSize = nameEnd - line;
-    this.#valueSize = valueEnd - valueStart;
-    return 0;
-  }
-
-  /** Reads a string to the output at `at`. Returns the offset behind it with the faults of its bytes below, or a code below 0. */
-  #readString(buf: Buffer, pos: number, end: number, at: number, isName: boolean): number {
-    const start = this.#openString(buf, pos, end);
-    if (start < 0) return start;
-    const behind = this.#pos;
-    const size = behind - start;
-    if (buf[pos]! >= 0x80) {
-      if (at + decodedRoom(size) > this.#outEnd) {
-        const exact = huffmanDecodedSize(buf, start, behind);
-        if (exact < 0) return HpackCode.badHuffman;
-        if (at + exact > this.#outEnd) return NO_ROOM;
-      }
-      const decoded = decodeHuffman(buf, start, behind, this.#out, at);
-      return decoded < 0 ? HpackCode.badHuffman : decoded;
-    }
-    if (at + size > this.#outEnd) return NO_ROOM;
-    if (isName || size <= LOOP_BYTES_MAX) return copyChecked(buf, start, behind, this.#out, at);
-    buf.copy(this.#out, at, start, behind);
-    let p = skipWords(buf, start, behind);
-    while (p < behind && VALUE_CHARS[buf[p]!] !== 0) p++;
-    return ((at + size) << FAULT_BITS) | (p === behind ? 0 : BAD_IN_VALUE);
-  }
-
-  /** Reads a string's size. Returns where its bytes begin, with the position behind them in `#pos`, or a code below 0. */
-  #openString(buf: Buffer, pos: number, end: number): number {
-    if (pos >= end) return HpackCode.truncated;
-    let size = buf[pos]! & 0x7f;
-    let p = pos + 1;
-    if (size === 0x7f) {
-      size = this.#readLong(buf, p, end, 0x7f);
-      if (size < 0) return size;
-      p = this.#pos;
-    }
-    if (size > end - p) return HpackCode.truncated;
-    if (size > this.#workMax) return HpackCode.tooMuchWork;
-    this.#pos = p + size;
-    return p;
-  }
-
   /** Puts the line that was read last into the table. */
   #insertLine(line: number): void {
-    const offset = this.#table.insert(this.#nameSize, this.#valueSize, this.#tag);
-    if (offset >= 0) copyRange(this.#out, line, line + this.#nameSize + this.#valueSize + LINE_BYTES, this.#table.buffer, offset);
+    const offset = this.#table.insert(this.#reader.nameSize, this.#reader.valueSize, this.#reader.tag);
+    if (offset >= 0)
+      copyRange(this.#reader.out, line, line + this.#reader.nameSize + this.#reader.valueSize + LINE_BYTES, this.#table.buffer, offset);
   }
 
   /** A literal of a list that is no longer stored: checked, counted, and put into the table if it belongs there. */
   #skipLiteral(buf: Buffer, pos: number, end: number, index: number, isIndexed: boolean): number {
-    let nameSize = 0;
-    let p = pos;
-    if (index > STATIC_COUNT) nameSize = this.#table.rows[this.#table.rowAt(index - STATIC_COUNT - 1) + ROW_NAME_SIZE]!;
-    else if (index > 0) nameSize = STATIC_ROWS[index * ROW_STRIDE + ROW_NAME_SIZE]!;
-    else {
-      nameSize = this.#measureString(buf, p, end);
-      if (nameSize < 0) return nameSize;
-      p = this.#pos;
-    }
-    const valueSize = this.#measureString(buf, p, end);
-    if (valueSize < 0) return valueSize;
-    const behind = this.#pos;
-    const entrySize = nameSize + valueSize + ENTRY_OVERHEAD;
+    const reader = this.#reader;
+    const code = reader.measureLine(buf, pos, end, index);
+    if (code < 0) return code;
+    const behind = reader.pos;
+    const entrySize = reader.nameSize + reader.valueSize + ENTRY_OVERHEAD;
     this.#listBytes += entrySize;
     if (this.#listBytes > this.#workMax) return HpackCode.tooMuchWork;
     if (!isIndexed) return behind;
@@ -431,45 +317,11 @@ export class HpackDecoder {
       return behind;
     }
     if (scratch.length < entrySize + DECODER_SLACK) scratch = Buffer.allocUnsafeSlow(this.#table.maxSize + DECODER_SLACK);
-    const out = this.#out;
-    const outEnd = this.#outEnd;
-    this.#out = scratch;
-    this.#outEnd = scratch.length - TAIL_BYTES;
-    const code = this.#readLine(buf, pos, end, index, 0);
-    if (code === 0) this.#insertLine(0);
-    this.#out = out;
-    this.#outEnd = outEnd;
-    return code === 0 ? behind : code;
+    const { out } = reader;
+    reader.writeTo(scratch);
+    const failed = reader.readLine(buf, pos, end, index, 0);
+    if (failed === 0) this.#insertLine(0);
+    reader.writeTo(out);
+    return failed === 0 ? behind : failed;
   }
-
-  /** Bytes of a string, decoded; or a code below 0. */
-  #measureString(buf: Buffer, pos: number, end: number): number {
-    const start = this.#openString(buf, pos, end);
-    if (start < 0 || buf[pos]! < 0x80) return start < 0 ? start : this.#pos - start;
-    const size = huffmanDecodedSize(buf, start, this.#pos);
-    return size < 0 ? HpackCode.badHuffman : size;
-  }
-}
-
-/** Copies [start, end) and gathers the faults of its bytes: the offset behind the copy, and the faults below it. */
-function copyChecked(buf: Buffer, start: number, end: number, out: Buffer, at: number): number {
-  let faults = 0;
-  let o = at;
-  for (let p = start; p < end; p++) {
-    const byte = buf[p]!;
-    faults |= BYTE_FAULTS[byte]!;
-    out[o++] = byte;
-  }
-  return (o << FAULT_BITS) | faults;
-}
-
-/** The tag of a name that came as a literal. */
-function nameTag(buf: Buffer, start: number, end: number, faults: number): number {
-  if (start === end) return TAG_BAD_NAME;
-  if (buf[start] === COLON) return tagOfName(buf, start, end);
-  return (faults & BAD_IN_NAME) === 0 ? tagOfName(buf, start, end) : TAG_BAD_NAME;
-}
-
-function isSpace(byte: number): boolean {
-  return byte === SP || byte === HTAB;
 }
