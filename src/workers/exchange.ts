@@ -3,13 +3,15 @@
 // Knows a downstream and an upstream side only by the contract. It owns the request's head (an upstream may have to be
 // dialled first, and a second try sends it again), the retry rule, and every counter. One object per client connection or
 // stream, used again for each request.
+// Long because the phases of one exchange and their transitions belong together.
 //
 //   idle --begin--> assigning --(upstream there)--> sent --(final head)--> responding --> done
 //                      |  ^                          |
-//                      |  +-- connect failed, reused connection closed: once more
+//                      |  +-- connect failed, reused connection closed, stream refused: once more
 //                      +----> answered by Weft itself (sendError) --> done
 
 import type { Buffer } from "node:buffer";
+import type { Protocol } from "../config/snapshot.ts";
 import { ERRORS, errorRow } from "../core/errors/error-codes.ts";
 import {
   type DownstreamStream,
@@ -20,9 +22,11 @@ import {
   type Trailers,
   type UpstreamStream,
 } from "../core/http/exchange.ts";
+import { GRPC_UNKNOWN, grpcStatusOfHead, grpcStatusOfTrailers, isGrpc, isGrpcFailure, NO_GRPC_STATUS } from "../core/http/grpc.ts";
 import { Framing, isIdempotent, type MessageHead } from "../core/http/head.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
+import { RequestReplay } from "./request-replay.ts";
 import type { Route } from "./router.ts";
 import type { Service } from "./service.ts";
 import type { Waiter } from "./waiter-queue.ts";
@@ -30,7 +34,7 @@ import type { Timed } from "./worker-loop.ts";
 
 const Phase = { idle: 0, assigning: 1, sent: 2, responding: 3, tunnel: 4, done: 5 } as const;
 
-/** Endpoints tried for one request whose connects fail. */
+/** Endpoints tried for one request whose connects fail, or that refuse its stream. */
 const CONNECT_ATTEMPTS_MAX = 3;
 
 export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Waiter, Timed {
@@ -55,6 +59,9 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   #status = 0;
   #errorId = 0;
   #isResponseEnded = false;
+  #isGrpc = false;
+  #grpcStatus = NO_GRPC_STATUS;
+  readonly #replay = new RequestReplay();
   #overheadMs = 0;
   #isRecorded = true;
   /** Body bytes of the response, for the access log. */
@@ -66,6 +73,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   // Waiter.
   isWaiting = false;
   needsFresh = false;
+  wantsHttp2 = false;
   waitDeadline = 0;
 
   constructor(context: ForwarderContext, downstream: DownstreamStream) {
@@ -128,6 +136,10 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#overheadMs = 0;
     this.#isRecorded = false;
     this.responseBytes = 0;
+    this.wantsHttp2 = wantsHttp2(head, route.protocol);
+    this.#isGrpc = head.version === 20 && isGrpc(head);
+    this.#grpcStatus = NO_GRPC_STATUS;
+    this.#replay.begin(this.wantsHttp2);
     if (route.service === null) {
       this.#answerError(route.errorId, route.detail);
       return;
@@ -161,7 +173,8 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     edits.forwardedFor = this.#forwardedFor;
     edits.via = this.#context.via;
     this.#takesWire = upstream.sendRequestHead(head, edits);
-    if (head.framing === Framing.none) {
+    if (this.#attempts > 0) this.#replay.sendTo(upstream);
+    if (head.framing === Framing.none || this.#isRequestDone) {
       this.#isRequestDone = true;
       upstream.sendEnd(null);
     } else {
@@ -198,6 +211,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     if (upstream === null) return;
     this.#context.loop.touch(this);
     this.#sentBody = true;
+    this.#replay.add(buffer, start, end);
     upstream.sendBody(buffer, start, end, lease);
     if (upstream.isCongested) this.#downstream.pauseRequestBody();
   }
@@ -213,6 +227,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#isRequestDone = true;
     // The end of a chunked body without data is on the wire too: a second try could not send it again.
     this.#sentBody = true;
+    if (trailers !== null) this.#replay.drop();
     upstream.sendEnd(trailers);
     if (this.#phase === Phase.tunnel && this.#isResponseEnded) this.#endTunnel();
   }
@@ -265,6 +280,8 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#context.loop.touch(this);
     this.#phase = Phase.responding;
     this.#status = head.status;
+    this.#replay.drop();
+    if (this.#isGrpc) this.#grpcStatus = grpcStatusOfHead(head);
     return this.#downstream.sendResponseHead(head, framing);
   }
 
@@ -303,9 +320,21 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     }
     this.#firstByte(this.#status);
     this.#upstream = null;
-    this.#endpoint!.metrics.ended(this.#status, this.#status >= 500);
+    this.#recordEnd(trailers);
     this.#done();
     this.#downstream.sendEnd(trailers);
+  }
+
+  #recordEnd(trailers: Trailers | null): void {
+    const { metrics } = this.#endpoint!;
+    if (!this.#isGrpc) {
+      metrics.ended(this.#status, this.#status >= 500);
+      return;
+    }
+    if (trailers !== null && this.#grpcStatus === NO_GRPC_STATUS) this.#grpcStatus = grpcStatusOfTrailers(trailers);
+    // Without any status the call counts as unknown, and as a success, as Linkerd counts it; a failing HTTP status fails it.
+    const isFailure = this.#grpcStatus === NO_GRPC_STATUS ? this.#status >= 500 : isGrpcFailure(this.#grpcStatus);
+    metrics.endedGrpc(this.#status, isFailure, this.#grpcStatus === NO_GRPC_STATUS ? GRPC_UNKNOWN : this.#grpcStatus);
   }
 
   flushResponse(): void {
@@ -330,6 +359,14 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
       this.#endpoint!.acquire(this, true);
       return;
     }
+    if (reason === ResetReason.refused && this.#mayGoElsewhere()) {
+      this.#attempts++;
+      this.#phase = Phase.assigning;
+      this.#context.counters.retried();
+      this.#leaveEndpoint();
+      this.#service!.assign(this);
+      return;
+    }
     const row = errorRow(errorId);
     this.#errorId = errorId;
     this.#endpoint?.metrics.failed(this.#phase === Phase.sent ? row.status : this.#status, row.label);
@@ -340,6 +377,12 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#context.counters.error(row.label, this.#service);
     this.#done();
     this.#downstream.resetDownstream(reason);
+  }
+
+  /** The upstream did not process the request: may another one get it, and is all of it still here? */
+  #mayGoElsewhere(): boolean {
+    if (this.#phase !== Phase.sent || this.#attempts + 1 >= CONNECT_ATTEMPTS_MAX) return false;
+    return (this.#replay.isWhole || !this.#sentBody) && this.#service!.hasReady;
   }
 
   #endTunnel(): void {
@@ -365,6 +408,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   #done(): void {
     this.#phase = Phase.done;
     this.isWaiting = false;
+    this.#replay.drop();
     this.#leaveEndpoint();
   }
 
@@ -391,4 +435,11 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   get errorId(): number {
     return this.#errorId;
   }
+}
+
+/** Upstreams get what the client spoke, unless the port says otherwise. An Upgrade is HTTP/1's own. */
+function wantsHttp2(head: MessageHead, protocol: Protocol): boolean {
+  if (head.hasUpgrade && head.version !== 20) return false;
+  if (protocol === "http2" || protocol === "grpc") return true;
+  return protocol !== "http1" && head.version === 20;
 }

@@ -26,6 +26,12 @@ export class HeadSlot {
     if (head.size > this.bytes.length) this.bytes = Buffer.allocUnsafeSlow(head.size);
     head.retainIn(this.bytes, 0);
   }
+
+  /** Becomes a copy of a head that is borrowed. */
+  copy(borrowed: MessageHead): void {
+    if (borrowed.size > this.bytes.length) this.bytes = Buffer.allocUnsafeSlow(borrowed.size);
+    this.head.copyFrom(borrowed, this.bytes);
+  }
 }
 
 export class H1Shared {

@@ -5,11 +5,13 @@ import type { Buffer } from "node:buffer";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import { FIELD_STRIDE, FieldId, type MessageHead } from "../core/http/head.ts";
 import { type RoutedService, RouteTable } from "../core/route/route-table.ts";
-import type { OutboundRules } from "../config/snapshot.ts";
+import type { OutboundRules, Protocol } from "../config/snapshot.ts";
 import type { Service } from "./service.ts";
 
 export interface Route {
   readonly service: Service | null;
+  /** What the named port is declared to speak; `detect`: upstreams get what the client spoke. */
+  readonly protocol: Protocol;
   /** Why there is none. */
   readonly errorId: number;
   readonly detail: string;
@@ -67,14 +69,14 @@ export class Router {
   /** For the requests of a listener that serves one service. */
   routeTo(key: string): Route {
     const service = this.fixed(key);
-    if (service !== null) return { service, errorId: 0, detail: "" };
-    return { service: null, errorId: ERRORS.WEFT_NO_ROUTE.id, detail: `${key}: not configured` };
+    if (service !== null) return found(service, null);
+    return none(ERRORS.WEFT_NO_ROUTE.id, `${key}: not configured`);
   }
 
   /** The service that an authority names and the configuration has; for CONNECT, which goes nowhere else. */
   named(head: MessageHead): Service | null {
-    const found = this.#table.lookup(head.text(head.authorityStart, head.authorityEnd));
-    return found.kind === "service" ? found.service.service : null;
+    const answer = this.#table.lookup(head.text(head.authorityStart, head.authorityEnd));
+    return answer.kind === "service" ? answer.service.service : null;
   }
 
   /** By the head's authority, or by a client's l5d-dst-override where that counts. */
@@ -97,30 +99,26 @@ export class Router {
   }
 
   #lookup(authority: string): Route {
-    const found = this.#table.lookup(authority);
-    switch (found.kind) {
+    const answer = this.#table.lookup(authority);
+    switch (answer.kind) {
       case "service":
-        return { service: found.service.service, errorId: 0, detail: "" };
+        return found(answer.service.service, answer.port);
       case "none": {
         const service = this.default();
-        if (service !== null) return { service, errorId: 0, detail: "" };
-        return {
-          service: null,
-          errorId: ERRORS.WEFT_NO_ROUTE.id,
-          detail: `${authority || "no Host"}: names no service, and outbound.default is not set`,
-        };
+        if (service !== null) return found(service, null);
+        return none(ERRORS.WEFT_NO_ROUTE.id, `${authority || "no Host"}: names no service, and outbound.default is not set`);
       }
       default:
-        return this.#unknown(authority, found);
+        return this.#unknown(authority, answer);
     }
   }
 
-  #unknown(authority: string, found: { reason: keyof typeof UNKNOWN; host: string; port: number | null }): Route {
-    if (this.#rules.unknown === "forward" && found.reason === "name") {
-      const service = this.#forward(found.host, found.port);
-      if (service !== null) return { service, errorId: 0, detail: "" };
+  #unknown(authority: string, answer: { reason: keyof typeof UNKNOWN; host: string; port: number | null }): Route {
+    if (this.#rules.unknown === "forward" && answer.reason === "name") {
+      const service = this.#forward(answer.host, answer.port);
+      if (service !== null) return found(service, null);
     }
-    return { service: null, errorId: ERRORS.WEFT_NO_ROUTE.id, detail: `${authority}: ${UNKNOWN[found.reason]}` };
+    return none(ERRORS.WEFT_NO_ROUTE.id, `${authority}: ${UNKNOWN[answer.reason]}`);
   }
 
   #override(head: MessageHead): Route | null {
@@ -128,15 +126,23 @@ export class Router {
       if (head.ids[i] !== FieldId.l5dDstOverride) continue;
       const at = i * FIELD_STRIDE;
       const value = head.text(head.fields[at + 2]!, head.fields[at + 3]!);
-      const found = this.#table.lookupOverride(value);
-      if (found.kind === "service") return { service: found.service.service, errorId: 0, detail: "" };
-      return { service: null, errorId: ERRORS.WEFT_BAD_OVERRIDE.id, detail: value };
+      const answer = this.#table.lookupOverride(value);
+      if (answer.kind === "service") return found(answer.service.service, answer.port);
+      return none(ERRORS.WEFT_BAD_OVERRIDE.id, value);
     }
     return null;
   }
 }
 
 const UNKNOWN = { malformed: "not host[:port]", name: "no service has this name", port: "the service has no such port" } as const;
+
+function found(service: Service, port: number | null): Route {
+  return { service, protocol: service.protocolOf(port), errorId: 0, detail: "" };
+}
+
+function none(errorId: number, detail: string): Route {
+  return { service: null, protocol: "detect", errorId, detail };
+}
 
 function isEqual(known: Uint8Array, buffer: Buffer, from: number, to: number): boolean {
   if (known.length !== to - from) return false;

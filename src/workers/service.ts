@@ -7,7 +7,7 @@ import { createPicker } from "../core/balance/create-picker.ts";
 import type { Picker } from "../core/balance/picker.ts";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
-import type { LoadBalancer, WorkerService } from "../config/snapshot.ts";
+import type { LoadBalancer, Protocol, WorkerService } from "../config/snapshot.ts";
 import type { Endpoint, EndpointOwner } from "./endpoint.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
 import { type Waiter, WaiterQueue } from "./waiter-queue.ts";
@@ -46,6 +46,13 @@ export class Service implements EndpointOwner {
   get isHttpOnly(): boolean {
     const { ports } = this.config;
     return ports.length > 0 && ports.every(({ protocol }) => protocol === "http1" || protocol === "http2" || protocol === "grpc");
+  }
+
+  /** What a port is declared to speak. Without a port: what all of them speak, `detect` where they differ or none is declared. */
+  protocolOf(port: number | null): Protocol {
+    const ports = port === null ? this.config.ports : this.config.ports.filter((one) => one.port === port);
+    const first = ports[0]?.protocol ?? "detect";
+    return ports.every(({ protocol }) => protocol === first) ? first : "detect";
   }
 
   get hasReady(): boolean {

@@ -1,6 +1,7 @@
 // Requests that wait: for an endpoint, or for a connection to one. Bounded, first in, first out, each with a deadline.
 //
-// A waiter whose client left is only marked (`isWaiting` false); it is dropped when its turn comes, or by the next sweep.
+// A waiter whose client left is only marked (`isWaiting` false); it is dropped when its turn comes, by the next sweep, or when its room
+// is needed: who gave up never keeps others out.
 
 import type { Limits } from "../config/limits.ts";
 import type { ExchangeResponseSide, UpstreamStream } from "../core/http/exchange.ts";
@@ -43,11 +44,18 @@ export class WaiterQueue implements Sweepable {
 
   /** False when the queue is full (pendingRequestsMax): the waiter was not taken. */
   add(waiter: Waiter, limits: Limits): boolean {
-    if (this.#waiters.length >= limits.pendingRequestsMax) return false;
+    if (this.#waiters.length >= limits.pendingRequestsMax && !this.#dropGone()) return false;
     waiter.isWaiting = true;
     waiter.waitDeadline = this.#loop.now + limits.failFastTimeoutMs;
     this.#waiters.push(waiter);
     this.#loop.sweepables.add(this);
+    return true;
+  }
+
+  /** True when there were any. */
+  #dropGone(): boolean {
+    if (this.#waiters.every((waiter) => waiter.isWaiting)) return false;
+    this.#waiters = this.#waiters.filter((waiter) => waiter.isWaiting);
     return true;
   }
 
@@ -85,10 +93,8 @@ export class WaiterQueue implements Sweepable {
       return;
     }
     const late = waiters.filter((waiter) => waiter.isWaiting && waiter.waitDeadline <= now);
-    if (late.length === 0 && waiters.every((waiter) => waiter.isWaiting)) return;
-    // Those who gave up would fill the queue.
-    this.#waiters = waiters.filter((waiter) => waiter.isWaiting && waiter.waitDeadline > now);
     for (const waiter of late) waiter.isWaiting = false;
+    this.#dropGone();
     if (late.length > 0) this.#onLate(late);
   }
 }

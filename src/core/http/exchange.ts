@@ -39,6 +39,10 @@ export const ResetReason = {
   drained: 6,
   /** A bug of ours: guarded, counted, that connection only. */
   internal: 7,
+  /** The upstream has surely not processed the request (REFUSED_STREAM, GOAWAY): it may be sent elsewhere, whatever its method. */
+  refused: 8,
+  /** The upstream ended this one exchange (RST_STREAM), not the connection. */
+  upstreamReset: 9,
 } as const;
 export type ResetReason = (typeof ResetReason)[keyof typeof ResetReason];
 

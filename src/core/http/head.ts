@@ -150,6 +150,44 @@ export class MessageHead {
     this.framing = Framing.none;
   }
 
+  /** Becomes a copy of `other`, bytes and all; they are copied to `target` at 0, which has the room. */
+  copyFrom(other: MessageHead, target: Buffer): void {
+    other.buffer.copy(target, 0, other.start, other.start + other.size);
+    this.buffer = target;
+    this.start = 0;
+    this.size = other.size;
+    this.methodEnd = other.methodEnd;
+    this.targetStart = other.targetStart;
+    this.targetEnd = other.targetEnd;
+    this.method = other.method;
+    this.isAbsolute = other.isAbsolute;
+    this.pathStart = other.pathStart;
+    this.authorityStart = other.authorityStart;
+    this.authorityEnd = other.authorityEnd;
+    this.hasHost = other.hasHost;
+    this.hostIndex = other.hostIndex;
+    this.status = other.status;
+    this.version = other.version;
+    this.fieldsStart = other.fieldsStart;
+    const { count } = other;
+    this.count = count;
+    for (let i = 0; i < count * FIELD_STRIDE; i++) this.fields[i] = other.fields[i]!;
+    for (let i = 0; i < count; i++) {
+      this.ids[i] = other.ids[i]!;
+      this.named[i] = other.named[i]!;
+    }
+    this.hasEdits = other.hasEdits;
+    this.hasOddSpace = other.hasOddSpace;
+    this.contentLength = other.contentLength;
+    this.isChunked = other.isChunked;
+    this.saysClose = other.saysClose;
+    this.saysKeepAlive = other.saysKeepAlive;
+    this.saysUpgrade = other.saysUpgrade;
+    this.hasUpgrade = other.hasUpgrade;
+    this.expectsContinue = other.expectsContinue;
+    this.framing = other.framing;
+  }
+
   /** Copies the bytes to `target` at `at` and points the head there; the ranges stay as they are. */
   retainIn(target: Buffer, at: number): void {
     this.buffer.copy(target, at, this.start, this.start + this.size);

@@ -69,6 +69,12 @@ export class EndpointMetrics {
     this.#recorder.slots[slot]! += 1;
   }
 
+  /** As `ended`, for a gRPC call: its status is a label of its own. */
+  endedGrpc(status: number, isFailure: boolean, grpcStatus: number): void {
+    const series = this.#series ?? this.#open();
+    this.#recorder.slots[series.grpc(status, isFailure, grpcStatus)]! += 1;
+  }
+
   /** The exchange broke. `status`: what the client was told or had been told, 0 for nothing; `error`: a label of the error table. */
   failed(status: number, error: string): void {
     const series = this.#series ?? this.#open();
@@ -90,6 +96,8 @@ class EndpointSeries {
   readonly #labels: EndpointLabels;
   readonly #byStatus = new Map<number, StatusSlots>();
   readonly #byError = new Map<string, number>();
+  /** By HTTP status and gRPC status (0 to 16): `32 * status + grpcStatus`, the failures' negative. */
+  readonly #byGrpc = new Map<number, number>();
   #last: StatusSlots;
 
   constructor(recorder: Recorder, labels: EndpointLabels) {
@@ -119,6 +127,19 @@ class EndpointSeries {
     const slot = this.#recorder.counter("response_total", labels);
     if (isFailure) slots.failure = slot;
     else slots.success = slot;
+    return slot;
+  }
+
+  grpc(status: number, isFailure: boolean, grpcStatus: number): number {
+    const row = 32 * status + grpcStatus;
+    const key = isFailure ? -row : row;
+    let slot = this.#byGrpc.get(key);
+    if (slot === undefined) {
+      const classification = isFailure ? "failure" : "success";
+      const labels: Labels = { ...this.#labels, status_code: String(status), classification, grpc_status: String(grpcStatus) };
+      slot = this.#recorder.counter("response_total", labels);
+      this.#byGrpc.set(key, slot);
+    }
     return slot;
   }
 
