@@ -80,11 +80,15 @@ export function decodeHuffman(buf: Uint8Array, start: number, end: number, out: 
           acc = (acc << 8) | buf[p++]!;
           bits += 8;
         }
-        const long = decodeLong(acc, bits);
+        const long = decodeLong(acc, bits, buf, p, end);
         if (long < 0) return BAD_HUFFMAN;
         out[o++] = long;
         faults |= BYTE_FAULTS[long & 0xff]! << FAULT_SHIFT;
         bits -= long >>> 8;
+        if (bits < 0) {
+          acc = buf[p++]!;
+          bits += 8;
+        }
         continue;
       }
       out[o] = entry;
@@ -109,11 +113,16 @@ export function decodeHuffman(buf: Uint8Array, start: number, end: number, out: 
   return (o << FAULT_BITS) | ((faults >>> FAULT_SHIFT) & FAULT_MASK);
 }
 
-/** The symbol of a code longer than a window at the top of `bits` bits, and its size above it; negative: EOS, or no code is complete. */
-function decodeLong(acc: number, bits: number): number {
-  for (let size = WINDOW_BITS + 1; size <= CODE_BITS_MAX && size <= bits; size++) {
-    const code = (acc >>> (bits - size)) & (size === 32 ? -1 : (1 << size) - 1);
-    const rank = FIRST_SYMBOLS[size]! + code - FIRST_CODES[size]!;
+/**
+ * The symbol of a code longer than a window, which begins at the top of `bits` bits and may go on in the byte at `p`, and the code's size
+ * above it. Negative: it is EOS, or not complete. `bits` is above 24 while there are bytes left.
+ */
+function decodeLong(acc: number, bits: number, buf: Uint8Array, p: number, end: number): number {
+  const hasNext = p < end && bits < 32;
+  const window = (acc << (32 - bits)) | (hasNext ? buf[p]! >>> (bits - 24) : 0);
+  const sizeMax = Math.min(hasNext ? 32 : bits, CODE_BITS_MAX);
+  for (let size = WINDOW_BITS + 1; size <= sizeMax; size++) {
+    const rank = FIRST_SYMBOLS[size]! + (window >>> (32 - size)) - FIRST_CODES[size]!;
     if (rank < FIRST_SYMBOLS[size + 1]!) {
       const symbol = SYMBOLS_BY_CODE[rank]!;
       return symbol === EOS ? -1 : (size << 8) | symbol;
@@ -138,10 +147,14 @@ export function huffmanDecodedSize(buf: Uint8Array, start: number, end: number):
     const window = spare > 0 ? (acc << spare) | ((1 << spare) - 1) : acc >>> -spare;
     let size = (WINDOWS[window & WINDOW_MASK]! >>> FIRST_SIZE_SHIFT) & 15;
     if (size === 0) {
-      const long = decodeLong(acc, bits);
-      size = long < 0 ? bits + 1 : long >>> 8;
-    }
-    if (size > bits) break;
+      const long = decodeLong(acc, bits, buf, p, end);
+      if (long < 0) break;
+      size = long >>> 8;
+      if (size > bits) {
+        acc = buf[p++]!;
+        bits += 8;
+      }
+    } else if (size > bits) break;
     bits -= size;
     count++;
   }
