@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chunkedTarget } from "./chunked.ts";
+import { hpackTarget } from "./hpack.ts";
 import { proxyTarget } from "./proxy.ts";
 import { Random } from "./random.ts";
 import { roundtripTarget } from "./roundtrip.ts";
@@ -20,6 +21,7 @@ export const TARGETS: Readonly<Record<string, (options: TargetOptions) => FuzzTa
   "request-head": requestHeadTarget,
   "response-head": responseHeadTarget,
   chunked: chunkedTarget,
+  hpack: hpackTarget,
   roundtrip: roundtripTarget,
   proxy: proxyTarget,
 };
