@@ -266,7 +266,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   onSwitchingProtocols(head: MessageHead): boolean {
     this.#context.loop.touch(this);
     const request = this.#head!;
-    if (!request.hasUpgrade || !request.saysUpgrade || request.version !== 11) return false;
+    if (!request.hasUpgrade || !request.saysUpgrade || request.version === 10) return false;
     this.#phase = Phase.tunnel;
     this.#isRequestDone = false;
     this.#isResponseEnded = false;
@@ -439,7 +439,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
 
 /** Upstreams get what the client spoke, unless the port says otherwise. An Upgrade is HTTP/1's own. */
 function wantsHttp2(head: MessageHead, protocol: Protocol): boolean {
-  if (head.hasUpgrade && head.version !== 20) return false;
+  if (head.hasUpgrade) return false;
   if (protocol === "http2" || protocol === "grpc") return true;
   return protocol !== "http1" && head.version === 20;
 }

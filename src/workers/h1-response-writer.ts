@@ -91,6 +91,8 @@ export class ResponseWriter {
   /** The final head. Returns true when the body is taken in wire form. */
   head(head: MessageHead, isLast: boolean): boolean {
     this.hasBegun = true;
+    // An HTTP/2 body comes in frames of 16 KiB: one write for all of a turn.
+    this.#transport.gathers = head.version === 20;
     const kept = this.#asksKeepAlive ? ConnectionOption.keepAlive : ConnectionOption.none;
     this.#writeHead(head, isLast ? ConnectionOption.close : kept, false);
     if (this.#bodyMode === BodyMode.encode) {

@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 import type { Limits } from "../config/limits.ts";
 import { RequestHeadParser, ResponseHeadParser } from "../core/h1/head-parser.ts";
 import type { ConnectionOption, RequestHeadOptions, ResponseHeadOptions } from "../core/h1/serialize.ts";
-import { MessageHead } from "../core/http/head.ts";
+import { FIELD_STRIDE, FieldId, FIELDS_MAX, MessageHead } from "../core/http/head.ts";
 
 const EMPTY = Buffer.alloc(0);
 
@@ -31,6 +31,31 @@ export class HeadSlot {
   copy(borrowed: MessageHead): void {
     if (borrowed.size > this.bytes.length) this.bytes = Buffer.allocUnsafeSlow(borrowed.size);
     this.head.copyFrom(borrowed, this.bytes);
+  }
+
+  /** Puts one more line behind a head that this slot holds; not one when its table is full. */
+  addField(name: string, value: string): void {
+    const { head } = this;
+    if (head.count === FIELDS_MAX) return;
+    const line = `${name}: ${value}\r\n\r\n`;
+    const at = head.size - 2;
+    const size = at + line.length;
+    if (size > this.bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(size);
+      this.bytes.copy(larger, 0, 0, at);
+      this.bytes = larger;
+      head.buffer = larger;
+    }
+    this.bytes.write(line, at, "latin1");
+    const row = head.count * FIELD_STRIDE;
+    head.fields[row] = at;
+    head.fields[row + 1] = at + name.length;
+    head.fields[row + 2] = at + name.length + 2;
+    head.fields[row + 3] = size - 4;
+    head.ids[head.count] = FieldId.other;
+    head.named[head.count] = 0;
+    head.count++;
+    head.size = size;
   }
 }
 

@@ -308,7 +308,7 @@ export class Transport {
       return;
     }
     const chunk = this.#chunk;
-    if (this.gathers) {
+    if (this.gathers || this.#gathered?.isEmpty === false) {
       this.#gather(buffer.subarray(start, end), lease);
       return;
     }

@@ -170,8 +170,10 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     this.#isRequestDone = false;
     this.#isPersistent = true;
     this.#informational = 0;
-    this.#isUpgrade = head.hasUpgrade && head.saysUpgrade && head.version === 11;
+    this.#isUpgrade = head.hasUpgrade && head.saysUpgrade && head.version !== 10;
     this.#encodes = head.framing === Framing.chunked && !head.isChunked;
+    // An HTTP/2 body comes in frames of 16 KiB: one write for all of a turn.
+    this.#transport.gathers = head.version === 20;
     const chunk = this.#transport.reserve(requestHeadRoom(head));
     const options = this.#shared.requestOptions;
     options.upgrade = this.#isUpgrade;
