@@ -1,10 +1,12 @@
 // The commands that are no benchmark run: the budget, comparing kept results, writing their reports, the micro benchmarks.
 
 import { BUDGET_USAGE, benchBudget } from "./budget.ts";
+import { reportCommand } from "./report/command.ts";
 import { runMicroBenchmarks } from "./micro/support/run-files.ts";
 
 export const COMMANDS_USAGE = `more commands
-  micro [NAME...]    micro benchmarks of the hot pieces, all or by name
+  micro [NAME...]         micro benchmarks of the hot pieces, all or by name
+  report FILE [FOLDER]    a kept result again: on the terminal, with a folder also as HTML page, markdown and pictures
 
 ${BUDGET_USAGE}`;
 
@@ -12,6 +14,7 @@ ${BUDGET_USAGE}`;
 export async function otherCommand(args: readonly string[]): Promise<number | null> {
   if (args.includes("--budget")) return benchBudget(args).catch(couldNotRun);
   if (args[0] === "micro") return runMicroBenchmarks(args.slice(1));
+  if (args[0] === "report") return reportCommand(args.slice(1));
   return null;
 }
 
