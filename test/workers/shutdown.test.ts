@@ -98,6 +98,39 @@ describe("shutdown", () => {
     );
   });
 
+  // Story: both fell back to the idle timeout (a minute) when the drain had begun, and the proxy waited for it.
+  it("does not wait for the idle timeout of a connection whose answer was under way, nor of one with an empty line behind its request", async () => {
+    const gate = new Gate();
+    await withProxy(
+      { protocol: "http1", limits: { drainIdleMs: 100 } },
+      async (exchange) => {
+        await exchange.wire.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha");
+        if (exchange.request.target === "/slow") await gate.opened;
+        await exchange.wire.send("lf");
+      },
+      async (proxy) => {
+        const [busy, blank] = [await connect(proxy.port), await connect(proxy.port)];
+        await blank.send(request("GET", "/"));
+        assert.equal((await blank.expectResponse()).bodySize, 4);
+        const before = (await proxy.metrics()).sum("tcp_read_bytes_total", { peer: "src" });
+        await blank.send("\r\n");
+        await waitUntil("the empty line", async () => (await proxy.metrics()).sum("tcp_read_bytes_total", { peer: "src" }) === before + 2);
+        await busy.send(request("GET", "/slow"));
+        await busy.expectUntil("ha");
+        proxy.signal("SIGTERM");
+        await blank.expectEnd();
+        gate.open();
+        assert.equal(await busy.expectUntil("lf"), "lf");
+        // It stays open on this side.
+        await waitUntil("the end", () => proxy.hasExited);
+        assert.equal(proxy.exitCode, 0);
+        assert.match(proxy.log, /every connection ended by itself/);
+        busy.destroy();
+        blank.destroy();
+      },
+    );
+  });
+
   it("cuts after drainGraceMs and says how many", async () => {
     await withProxy(
       { limits: { drainGraceMs: 100 } },
