@@ -4,7 +4,7 @@ import type { BenchResult, ScenarioResult } from "../result.ts";
 import type { Chart } from "./charts/canvas.ts";
 import { Palette } from "./charts/palette.ts";
 import { scenarioCharts } from "./charts/scenario-charts.ts";
-import { duration, moment } from "./figures.ts";
+import { duration, moment, slug } from "./figures.ts";
 import type { Table } from "./table.ts";
 import {
   beforeAfterTables,
@@ -49,7 +49,7 @@ function scenarioSection(scenario: ScenarioResult, palette: Palette): Section {
   const tables = [...scenarioTables(scenario), crossCheckTable(scenario)].filter((one) => one !== null);
   const notes = scenario.subjects.filter((subject) => subject.note !== null);
   return {
-    id: `scenario-${scenario.name}`,
+    id: slug(`scenario-${scenario.name}`),
     title: scenario.name,
     text: `${scenario.what} (origin: ${scenario.origin})`,
     blocks: [

@@ -48,6 +48,14 @@ export function withInterval(
   return interval === null ? value : `${value} (${write(interval.low)} to ${write(interval.high)})`;
 }
 
+/** A name that may stand in an address, an attribute or a file name. */
+export function slug(text: string): string {
+  return text
+    .replace(/[^a-z0-9]+/gi, "-")
+    .replace(/^-|-$/g, "")
+    .toLowerCase();
+}
+
 /** `2026-11-22 08:30 UTC`. */
 export function moment(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;

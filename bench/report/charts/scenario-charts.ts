@@ -2,7 +2,7 @@
 
 import type { LoadDescription, Round, ScenarioResult, SubjectResult } from "../../result.ts";
 import { spreadOf } from "../../statistics/spread.ts";
-import { figure } from "../figures.ts";
+import { figure, slug } from "../figures.ts";
 import { cpuRatio, loadsWith, mergedLatency, roundsOf, subjectNamed } from "../rounds.ts";
 import type { Chart } from "./canvas.ts";
 import { type CpuBar, cpuBars } from "./cpu-bars.ts";
@@ -11,7 +11,7 @@ import type { Palette } from "./palette.ts";
 import { type TimeSeries, timeline } from "./timeline.ts";
 
 function idOf(scenario: ScenarioResult, load: LoadDescription, picture: string): string {
-  return `${scenario.name}-${load.id}-${picture}`.replace(/[^a-z0-9]+/gi, "-").toLowerCase();
+  return slug(`${scenario.name}-${load.id}-${picture}`);
 }
 
 function barOf(scenario: ScenarioResult, subject: SubjectResult, load: LoadDescription): CpuBar | null {
