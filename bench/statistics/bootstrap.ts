@@ -4,7 +4,7 @@
 // narrow and wrong. With fewer than five rounds there is no interval: even their whole range holds the median in fewer than 93 of
 // 100 cases.
 
-import { createRandom, randomIndex } from "../../src/core/util/random.ts";
+import { createRandom, type Random, randomIndex } from "../../src/core/util/random.ts";
 
 export interface Interval {
   readonly low: number;
@@ -25,14 +25,23 @@ export function bootstrapInterval(count: number, statistic: (picks: Int32Array) 
   if (count < INTERVAL_ROUNDS_MIN) return null;
   const random = createRandom(seed);
   const picks = new Int32Array(count);
+  return intervalOf(INTERVAL_LEVEL, () => statistic(draw(picks, random)));
+}
+
+function draw(picks: Int32Array, random: Random): Int32Array {
+  for (let i = 0; i < picks.length; i++) picks[i] = randomIndex(random, picks.length);
+  return picks;
+}
+
+/** The middle share of what a resample gives; null when one of them gives no number. */
+function intervalOf(level: number, resample: () => number): Interval | null {
   const found = new Float64Array(RESAMPLES);
-  for (let resample = 0; resample < RESAMPLES; resample++) {
-    for (let i = 0; i < count; i++) picks[i] = randomIndex(random, count);
-    found[resample] = statistic(picks);
-    if (!Number.isFinite(found[resample])) return null;
+  for (let i = 0; i < RESAMPLES; i++) {
+    found[i] = resample();
+    if (!Number.isFinite(found[i])) return null;
   }
   found.sort();
-  const tail = (1 - INTERVAL_LEVEL) / 2;
+  const tail = (1 - level) / 2;
   return { low: found[Math.floor(tail * RESAMPLES)]!, high: found[Math.ceil((1 - tail) * RESAMPLES) - 1]! };
 }
 
@@ -47,6 +56,25 @@ export function medianInterval(values: readonly number[], seed: number = SEED): 
     },
     seed,
   );
+}
+
+/**
+ * Interval of a figure made of two medians of independent rounds, such as the difference of two runs. Null when either run has too few.
+ */
+export function twoMediansInterval(
+  before: readonly number[],
+  after: readonly number[],
+  level: number,
+  figure: (before: number, after: number) => number,
+): Interval | null {
+  if (Math.min(before.length, after.length) < INTERVAL_ROUNDS_MIN) return null;
+  const random = createRandom(SEED);
+  const drawn = [new Float64Array(before.length), new Float64Array(after.length)] as const;
+  const medianDrawn = (values: readonly number[], into: Float64Array): number => {
+    for (let i = 0; i < into.length; i++) into[i] = values[randomIndex(random, values.length)]!;
+    return medianOf(into);
+  };
+  return intervalOf(level, () => figure(medianDrawn(before, drawn[0]), medianDrawn(after, drawn[1])));
 }
 
 /** Sorts in place. */
