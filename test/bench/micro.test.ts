@@ -5,7 +5,7 @@ import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { MICRO_BENCHMARKS, microFile } from "../../bench/micro/support/run-files.ts";
-import { runMicro } from "../../bench/micro/support/micro.ts";
+import { check } from "../../bench/micro/support/micro.ts";
 
 const run = promisify(execFile);
 
@@ -17,10 +17,11 @@ for (const name of MICRO_BENCHMARKS) {
 }
 
 test("the pieces that every request passes are all there", () => {
-  assert.deepEqual(MICRO_BENCHMARKS, ["chunked", "head-parser", "histogram", "pickers", "route", "serialize"]);
+  for (const name of ["chunked", "head-parser", "histogram", "pickers", "route", "serialize"])
+    assert.ok(MICRO_BENCHMARKS.includes(name), name);
 });
 
-test("a case that answers wrongly stops the benchmark", async () => {
+test("a case that answers wrongly stops the benchmark", () => {
   const wrong = { name: "wrong", work: () => -1, isRight: (answer: unknown) => answer === 1 };
-  await assert.rejects(runMicro([[wrong]], ["--moment"]), /'wrong' answers -1: it no longer measures what it says/);
+  assert.throws(() => check(wrong), /'wrong' answers -1: it no longer measures what it says/);
 });
