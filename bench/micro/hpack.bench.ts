@@ -6,7 +6,7 @@
 // strings), the one that the tests compare with.
 
 import { Buffer } from "node:buffer";
-import { bench, do_not_optimize, run, summary } from "mitata";
+import { do_not_optimize } from "mitata";
 import { fieldId } from "../../src/core/h1/field-names.ts";
 import { HpackDecoder } from "../../src/core/hpack/decoder.ts";
 import { type EncoderOptions, HpackEncoder } from "../../src/core/hpack/encoder.ts";
@@ -15,6 +15,7 @@ import { Pseudo } from "../../src/core/hpack/hpack-codes.ts";
 import { decodedRoom, decodeHuffman } from "../../src/core/hpack/huffman-decode.ts";
 import { encodeHuffman, huffmanSize } from "../../src/core/hpack/huffman-encode.ts";
 import { ReferenceDecoder } from "../../test/support/hpack-reference.ts";
+import { bench, run, summary } from "./support/micro.ts";
 
 const LIMITS = { listBytesMax: 64 * 1024, fieldsMax: 200 };
 
