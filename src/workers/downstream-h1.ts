@@ -31,6 +31,8 @@ import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 const Phase = { head: 0, length: 1, chunked: 2, wait: 3, tunnel: 4, linger: 5, closing: 6, closed: 7 } as const;
 
 const STREAM_FROM_BYTES = 16 * 1024;
+/** An answer so large may still be on its way when Weft has written it all: what the client sends then must not reset it. */
+const UNREAD_FROM_BYTES = 64 * 1024;
 /** A half-closed client is asked so long after its FIN whether it is still there. */
 const PROBE_AFTER_MS = 400;
 
@@ -373,11 +375,12 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   /** The answer is complete: log it, then close, linger, or be ready for the next request. */
   #finish(): void {
     if (this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
-    const isUploading = this.#isUploading;
+    const mayAskMore = this.#slot?.head.isPersistent === true || (this.#exchange?.responseBytes ?? 0) > UNREAD_FROM_BYTES;
+    const mayStillSend = this.#isUploading || !this.#kept.isEmpty || mayAskMore;
     this.#giveBackSlot();
     if (this.#phase === Phase.closed) return;
     if (!this.#isLast) this.#awaitNext();
-    else if (isUploading || !this.#kept.isEmpty) this.#linger();
+    else if (mayStillSend) this.#linger();
     else this.#closeWhenSent();
   }
 
@@ -515,11 +518,8 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   }
 
   onWritable(): void {
-    if (this.#phase === Phase.closing) {
-      if (this.#transport.unsentBytes === 0) this.#close(false);
-      return;
-    }
-    if (this.#isHeld) this.#next();
+    if (this.#phase === Phase.closing) this.#closeWhenSent();
+    else if (this.#isHeld) this.#next();
     else this.#exchange?.onDownstreamWritable();
   }
 

@@ -8,12 +8,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { connect, once, request } from "../support/client.ts";
 import { bytesRead, fillWithChunks } from "../support/fill.ts";
+import { header } from "../support/http-lite.ts";
 import { startOrigin } from "../support/origin.ts";
 import { ProxyProcess } from "../support/proxy-process.ts";
 import type { ProxyOptions } from "../support/proxy-config.ts";
 import { scenario } from "../support/scenario.ts";
 import { Gate, waitUntil } from "../support/wait.ts";
-import { endpointStats } from "../support/worker-stats.ts";
+import { endpointStats, forwarderStats } from "../support/worker-stats.ts";
 import type { Wire } from "../support/wire.ts";
 
 const ANSWER = "x".repeat(64 * 1024);
@@ -148,4 +149,40 @@ describe("the last bytes of an answer, not yet taken by the client, arrive", () 
     ],
   ];
   for (const [what, bytes, limits, end] of ways) it(what, () => arrives(bytes, limits, end));
+});
+
+describe("an answer behind which Weft closes arrives, though the client goes on sending", () => {
+  const body = "x".repeat(3_000_000);
+  const s = scenario(
+    async () => ({ web: await startOrigin((x) => x.reply(200, x.request.target === "/small" ? "small" : body)) }),
+    (o) => ({ protocol: "http1", services: { web: { endpoints: [o.web.address] } }, limits: { requestsPerConnectionMax: 1 } }),
+  );
+
+  /** Sends further requests in pieces once Weft has written the whole answer, then reads (RFC 9112 section 9.6). */
+  async function readsAll(first: string, size: number): Promise<void> {
+    const before = await bytesRead(s.proxy, "dst");
+    const client = await connect(s.port);
+    client.pause();
+    await client.send(first);
+    await waitUntil("the whole answer to be written", async () => {
+      const stats = await forwarderStats(s.proxy);
+      return stats !== null && stats.buffers.stream + stats.buffers.out === 0 && (await bytesRead(s.proxy, "dst")) - before > size;
+    });
+    for (let i = 0; i < 5; i++) {
+      await client.send(request("GET", `/${i}`));
+      // A round trip through the proxy: a reset would be here by now.
+      await bytesRead(s.proxy, "src");
+    }
+    client.resume();
+    const response = await client.expectResponse();
+    assert.equal(response.bodySize, size);
+    assert.equal(header(response, "connection"), "close");
+    await client.expectEnd();
+    client.destroy();
+  }
+
+  it("when Weft decided to close", () => readsAll(request("GET", "/small"), 5));
+  it("when Weft decided to close, behind a large answer", () => readsAll(request("GET", "/"), body.length));
+  it("when the client asked for the close, behind a large answer", () =>
+    readsAll(request("GET", "/", { Connection: "close" }), body.length));
 });
