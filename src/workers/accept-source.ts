@@ -6,8 +6,8 @@
 // the numbers). It refuses nothing and counts nothing: that is the acceptor's. Where Node lacks those handles, `net.Server` is
 // used by its public events instead (`EventSource`), at twice the cost.
 //
-// Invariants: a descriptor that was delivered belongs to the receiver. TCP_NODELAY is set once, on the listening socket:
-// Linux lets accepted sockets inherit it.
+// Invariants: a descriptor that was delivered belongs to the receiver. TCP_NODELAY and TCP_NOTSENT_LOWAT are set once, on the
+// listening socket: Linux lets accepted sockets inherit them.
 
 import { createServer, isIPv6, type Server, type Socket } from "node:net";
 import { getSystemErrorName } from "node:util";
@@ -22,6 +22,7 @@ import {
   EINTR,
   EMFILE,
   ENFILE,
+  limitUnsentBytes,
   refuseNewConnections,
 } from "./system-calls.ts";
 
@@ -49,6 +50,8 @@ export interface AcceptSource {
   readonly host: string;
   readonly port: number;
   start(handler: AcceptHandler): void;
+  /** From so many unsent bytes on the kernel takes no more for a connection that is accepted from now on. */
+  limitUnsent(bytes: number): void;
   /** Lets no new handshake begin. What is under way still arrives. */
   refuseNew(): void;
   /** Delivers everything that the kernel has accepted, then closes. */
@@ -145,6 +148,10 @@ class PollSource implements AcceptSource {
     this.#poll.recvStart();
   }
 
+  limitUnsent(bytes: number): void {
+    limitUnsentBytes(this.#fd, bytes);
+  }
+
   refuseNew(): void {
     refuseNewConnections(this.#fd);
   }
@@ -229,8 +236,16 @@ class EventSource implements AcceptSource {
     this.#handler = handler;
   }
 
+  limitUnsent(bytes: number): void {
+    limitUnsentBytes(this.#fd, bytes);
+  }
+
+  get #fd(): number {
+    return (this.#server as unknown as { _handle: { fd: number } })._handle.fd;
+  }
+
   refuseNew(): void {
-    refuseNewConnections((this.#server as unknown as { _handle: { fd: number } })._handle.fd);
+    refuseNewConnections(this.#fd);
   }
 
   close(): void {

@@ -9,6 +9,7 @@
 // descriptors allow: half of those that are free at the start, because each client may need a connection to an upstream.
 
 import { readdirSync, readFileSync } from "node:fs";
+import type { Limits } from "../config/limits.ts";
 import type { HostPort, ListenerSnapshot } from "../config/snapshot.ts";
 import { type AcceptHandler, type AcceptSource, openAcceptSource } from "./accept-source.ts";
 import { abortConnection } from "./system-calls.ts";
@@ -24,6 +25,9 @@ export interface Placement {
 }
 
 export type RefusalReason = "connections_max" | "descriptors" | "accept_error";
+
+/** Of the configuration's limits, those that are kept here. */
+export type AcceptLimits = Pick<Limits, "connectionsMax" | "kernelUnsentBytesMax">;
 
 export interface AcceptorOptions {
   readonly placement: Placement;
@@ -49,7 +53,7 @@ export interface PreparedListeners {
   /** The listeners with the ports that they are really bound to. */
   readonly listeners: readonly ListenerSnapshot[];
   /** Starts the new ones, retires the old; resolves when those are closed. `onRetired` hears of it. */
-  commit(connectionsMax: number): Promise<void>;
+  commit(): Promise<void>;
   abort(): void;
 }
 
@@ -68,7 +72,7 @@ export class Acceptor {
   }
 
   /** Opens what is not open yet. Rejects with a ListenError, and then nothing has changed. */
-  async prepare(listeners: readonly ListenerSnapshot[]): Promise<PreparedListeners> {
+  async prepare(listeners: readonly ListenerSnapshot[], limits: AcceptLimits): Promise<PreparedListeners> {
     const wanted = new Map<string, Listening>();
     const opened: AcceptSource[] = [];
     const bound: ListenerSnapshot[] = [];
@@ -78,7 +82,11 @@ export class Acceptor {
         await this.#retiring.get(key);
         const known = this.#open.get(key);
         const source = known?.source ?? (await openAcceptSource(listener.listen.host, listener.listen.port, this.#options.mode));
-        if (known === undefined) opened.push(source);
+        if (known === undefined) {
+          opened.push(source);
+          // At once: the kernel accepts into its queue from here on.
+          source.limitUnsent(limits.kernelUnsentBytesMax);
+        }
         wanted.set(key, known ?? { key, source, listener: -1 });
         // Before any worker is told of this configuration: the update carries the list of ids.
         this.#indexOf(listener.id);
@@ -90,7 +98,7 @@ export class Acceptor {
     }
     return {
       listeners: bound,
-      commit: (connectionsMax) => this.#commit(wanted, listeners, connectionsMax),
+      commit: () => this.#commit(wanted, listeners, limits),
       abort: () => {
         for (const source of opened) source.close();
       },
@@ -104,7 +112,7 @@ export class Acceptor {
 
   /** Retires every listener: resolves when nothing can arrive any more and everything that had arrived is placed. */
   async close(): Promise<void> {
-    await this.#commit(new Map(), [], this.#connectionsMax);
+    await this.#commit(new Map(), [], null);
   }
 
   /** Index of an id, a new one for an id that was never seen. */
@@ -116,8 +124,11 @@ export class Acceptor {
     return index;
   }
 
-  async #commit(wanted: Map<string, Listening>, listeners: readonly ListenerSnapshot[], connectionsMax: number): Promise<void> {
-    this.#connectionsMax = connectionsMax;
+  async #commit(wanted: Map<string, Listening>, listeners: readonly ListenerSnapshot[], limits: AcceptLimits | null): Promise<void> {
+    if (limits !== null) {
+      this.#connectionsMax = limits.connectionsMax;
+      for (const { source } of wanted.values()) source.limitUnsent(limits.kernelUnsentBytesMax);
+    }
     if (this.#descriptorConnectionsMax < 0) this.#descriptorConnectionsMax = connectionsByDescriptors();
     const before = this.#open;
     this.#open = wanted;

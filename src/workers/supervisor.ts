@@ -135,7 +135,7 @@ class Supervisor {
     process.on("uncaughtException", (error) => this.#logger.fatal("an exception that nobody caught: the proxy ends", error));
     const { limits, listeners, services, admin } = this.#initial;
     this.#resolver.setNames(this.#state.names);
-    const prepared = await this.#acceptor.prepare(listeners);
+    const prepared = await this.#acceptor.prepare(listeners, limits);
     this.#state = new ConfigState(this.#initial, prepared.listeners, (name) => this.#resolver.addresses(name));
     if (admin !== null) {
       await this.#openAdmin(admin).catch((error: Error) => {
@@ -145,7 +145,7 @@ class Supervisor {
     }
     await this.#resolver.settled(FIRST_LOOKUPS_MS);
     await this.#workers.start();
-    await prepared.commit(limits.connectionsMax);
+    await prepared.commit();
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => this.#stop(signal));
     this.#isReady = true;
     if (this.#moved.size > 0) this.#scheduleMoved();
@@ -299,14 +299,14 @@ class Supervisor {
 
   async #apply(snapshot: ProxySnapshot): Promise<void> {
     const before = this.#state.snapshot;
-    const prepared = await this.#acceptor.prepare(snapshot.listeners);
+    const prepared = await this.#acceptor.prepare(snapshot.listeners, snapshot.limits);
     this.#resolver.setNames(new Set([...this.#state.names, ...namesOf(snapshot)]));
     await this.#resolver.settled(FIRST_LOOKUPS_MS);
     // Connections that the kernel has accepted at a listener that goes still arrive under its id.
     const going = before.listeners.filter(({ id }) => prepared.listeners.every((listener) => listener.id !== id));
     this.#send(this.#state.replace(snapshot, [...prepared.listeners, ...going]));
     this.#resolver.setNames(this.#state.names);
-    await prepared.commit(snapshot.limits.connectionsMax);
+    await prepared.commit();
     if (going.length > 0) this.#send(this.#state.replace(snapshot, prepared.listeners));
     if (snapshot.logLevel !== before.logLevel) this.#logger.level = snapshot.logLevel;
     const { log } = this.#logger;

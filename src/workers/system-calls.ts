@@ -1,7 +1,8 @@
 // The few system calls that Node lacks, by koffi; the only file that imports it.
 //
 // Everything returns what the kernel says, errors as negative errno (as libuv does), and never throws. `koffi.load(null)`
-// takes the C library that the process already runs on, so musl works as glibc does. Main thread only: a worker needs none of it.
+// takes the C library that the process already runs on, so musl works as glibc does. Loaded by the main thread; a worker loads it
+// when it first sees a stalled write (kernelQueue).
 
 import { Buffer } from "node:buffer";
 import { constants } from "node:os";
@@ -23,6 +24,7 @@ const getsockname = libc.func("int getsockname(int, void *, _Inout_ uint32_t *)"
   address: Buffer,
   size: number[],
 ) => number;
+const ioctl = libc.func("int ioctl(int, unsigned long, void *)") as (fd: number, request: number, value: Buffer) => number;
 koffi.struct("sock_fprog", { len: "uint16_t", filter: "void *" });
 const attach = libc.func("setsockopt", "int", ["int", "int", "int", "sock_fprog *", "uint32_t"]) as (
   fd: number,
@@ -39,6 +41,9 @@ const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
 const SO_LINGER = 13;
+const IPPROTO_TCP = 6;
+const TCP_NOTSENT_LOWAT = 25;
+const SIOCOUTQ = 0x5411;
 const AF_INET = 2;
 const AF_INET6 = 10;
 
@@ -71,6 +76,24 @@ const LINGER_NONE = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
 export function abortConnection(fd: number): void {
   setsockopt(fd, SOL_SOCKET, SO_LINGER, LINGER_NONE, LINGER_NONE.length);
   close(fd);
+}
+
+/**
+ * From so many bytes on that are not on the wire yet the kernel takes no more for this socket, and for those that a listening
+ * one accepts from now on. What a fast reader has in flight does not count. Returns 0 or -errno.
+ */
+export function limitUnsentBytes(fd: number, bytes: number): number {
+  const value = Buffer.alloc(4);
+  value.writeInt32LE(bytes);
+  return errnoOf(setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value, value.length));
+}
+
+const outstanding = Buffer.alloc(4);
+
+/** Bytes that the kernel has taken and the peer's kernel has not acknowledged; or -errno. */
+export function kernelQueue(fd: number): number {
+  const result = errnoOf(ioctl(fd, SIOCOUTQ, outstanding));
+  return result < 0 ? result : outstanding.readInt32LE(0);
 }
 
 /** The local port of an internet socket; -1 when the descriptor is closed or something else. */

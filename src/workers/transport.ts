@@ -68,6 +68,7 @@ export class Transport {
   owner: TransportOwner;
   readonly loop: WorkerLoop;
   #handle: TcpHandle;
+  readonly #tcp: TcpHandle;
   #readBuffer: ReadBuffer | null = null;
   #chunk: OutChunk | null = null;
   /** Bytes of the chunk that stand in `#gathered` already. */
@@ -96,8 +97,9 @@ export class Transport {
   readMode: ReadMode = ReadMode.head;
   /** Milliseconds of the loop's clock when `onDeadline` is due; 0: none. */
   deadlineAt = 0;
-  /** For the write deadline: queue size and time at the last look that saw progress. */
+  /** For the write deadline: libuv's queue at the last look, the kernel's (-1: not asked yet) when the present window began, and when. */
   stalledQueue = 0;
+  stalledKernelQueue = -1;
   stalledSince = 0;
   #readSlot = -1;
   #writeSlot = -1;
@@ -109,13 +111,14 @@ export class Transport {
   private constructor(loop: WorkerLoop, handle: TcpHandle, owner: TransportOwner) {
     this.loop = loop;
     this.#handle = handle;
+    this.#tcp = handle;
     this.owner = owner;
     this.#congestionMark = loop.limits.writeBufferBytesMax;
     handle.weft = this;
     loop.add(this);
   }
 
-  /** Takes ownership of a connected descriptor. Throws (after closing it) when it is none. */
+  /** Takes ownership of a connected descriptor, with the options that the listening socket gave it. Throws (after closing it) when it is none. */
   static adopt(loop: WorkerLoop, fd: number, owner: TransportOwner): Transport {
     const handle = newTcpHandle();
     const error = handle.open(fd);
@@ -149,7 +152,10 @@ export class Transport {
       self.loop.beginEvent();
       try {
         if (self.#isClosed) return;
-        if (status === 0) self.#begin();
+        if (status === 0) {
+          handle.setNoDelay(true);
+          self.#begin();
+        }
         onConnected(status);
       } catch (error) {
         self.#guard(error);
@@ -169,7 +175,6 @@ export class Transport {
 
   #begin(): void {
     this.#readBuffer = this.loop.readBuffers.shared;
-    this.#handle.setNoDelay(true);
     this.#handle.onread = onRead;
     this.#handle.useUserBuffer(this.#readBuffer.bytes);
     this.resume();
@@ -201,6 +206,11 @@ export class Transport {
   /** Bytes still in libuv's queue, for the write deadline. */
   get queueSize(): number {
     return this.#isClosed ? 0 : this.#handle.writeQueueSize;
+  }
+
+  /** For system calls; negative when closed. */
+  get fd(): number {
+    return this.#tcp.fd;
   }
 
   /** Stops reading; the kernel's buffer fills and the peer is slowed down. */
@@ -413,10 +423,7 @@ export class Transport {
   #submitted(request: WriteRequest, error: number, size: number, lease: Lease | null, chunk: OutChunk | null): void {
     if (this.#writeSlot >= 0) this.loop.slots[this.#writeSlot]! += size;
     if (error === 0 && lastWriteWasAsync()) {
-      if (this.unsentBytes === 0) {
-        this.stalledSince = this.loop.now;
-        this.stalledQueue = 0;
-      }
+      if (this.unsentBytes === 0) this.stalledQueue = 0;
       this.unsentBytes += size;
       if (lease !== null) lease.retain();
       request.transport = this;
@@ -439,7 +446,7 @@ export class Transport {
       this.#failWrite(status);
       return;
     }
-    this.stalledSince = this.loop.now;
+    this.stalledKernelQueue = -1;
     if (this.unsentBytes <= this.#congestionMark >> 1) this.owner.onWritable();
     if (this.unsentBytes === 0 && this.#wantsShutdown && !this.#isClosed) this.#shut();
   }
@@ -494,7 +501,7 @@ export class Transport {
     this.loop.deferClosed(this);
   }
 
-  /** The peer took nothing for writeDeadlineMs. The owner hears ETIMEDOUT. */
+  /** The peer was slower than writeMinBytesPerSecond for writeDeadlineMs. The owner hears ETIMEDOUT. */
   failStalled(): void {
     if (this.#isClosed) return;
     this.#errno = UV_ETIMEDOUT;

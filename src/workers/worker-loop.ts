@@ -67,6 +67,8 @@ export class WorkerLoop {
   #sweep: NodeJS.Timeout | null = null;
   #isFlushScheduled = false;
   #yielded: Transport[] = [];
+  #kernelQueue: ((fd: number) => number) | null = null;
+  #isLoading = false;
   #unflushed: Transport[] = [];
 
   constructor(limits: Limits, options: WorkerLoopOptions) {
@@ -247,27 +249,60 @@ export class WorkerLoop {
   #sweepOnce(): void {
     this.beginEvent();
     const now = this.now;
-    const stallMs = this.limits.writeDeadlineMs;
     // Backwards: closing one moves the last into its place, which was looked at already.
     for (let i = this.#transports.length - 1; i >= 0; i--) {
       const transport = this.#transports[i];
       if (transport === undefined) continue;
       if (transport.deadlineAt !== 0) transport.checkDeadline(now);
-      if (transport.unsentBytes > 0) this.#checkStall(transport, now, stallMs);
+      if (transport.unsentBytes > 0) this.#checkStall(transport, now);
     }
     for (const sweepable of this.sweepables) sweepable.sweep(now);
     this.endEvent();
   }
 
-  #checkStall(transport: Transport, now: number, stallMs: number): void {
+  /**
+   * The write deadline. A queue that shrinks or grows is no stall. While it stands still, what the peer acknowledges comes out of the
+   * kernel's queue alone, so two looks at that one tell how fast it reads: the kernel asks for more only when a large part is gone.
+   */
+  #checkStall(transport: Transport, now: number): void {
     if (transport.isConnecting) return;
     const queue = transport.queueSize;
     if (queue !== transport.stalledQueue) {
       transport.stalledQueue = queue;
-      transport.stalledSince = now;
-    } else if (now - transport.stalledSince > stallMs) {
-      transport.failStalled();
+      transport.stalledKernelQueue = -1;
+      return;
     }
+    const ask = this.#kernelQueue;
+    if (ask === null) {
+      this.#loadKernelQueue();
+      return;
+    }
+    const elapsedMs = now - transport.stalledSince;
+    if (transport.stalledKernelQueue >= 0 && elapsedMs <= this.limits.writeDeadlineMs) return;
+    const left = Math.max(0, ask(transport.fd));
+    const wanted = Math.max(1, (this.limits.writeMinBytesPerSecond * elapsedMs) / 1000);
+    if (transport.stalledKernelQueue >= 0 && transport.stalledKernelQueue - left < wanted) {
+      transport.failStalled();
+      return;
+    }
+    transport.stalledKernelQueue = left;
+    transport.stalledSince = now;
+  }
+
+  /** Most workers never see a stall, and so never load what it takes to make system calls. */
+  #loadKernelQueue(): void {
+    if (this.#isLoading) return;
+    this.#isLoading = true;
+    import("./system-calls.ts").then(
+      (calls) => {
+        this.#kernelQueue = calls.kernelQueue;
+      },
+      (error: unknown) => {
+        // Without it no progress is ever seen in the kernel: a queue that stands still is a stall.
+        this.#kernelQueue = () => 0;
+        this.reportBug(error);
+      },
+    );
   }
 
   /** Closes everything; returns how many. */

@@ -1,5 +1,6 @@
-// slowhttptest with 1000 connections for 30 s, in two modes, while a good client asks a hundred times a second: the good client
-// loses nothing and waits little longer than one that asks the origin itself at the same time, every attacking connection is closed by the deadline that it breaks, memory stays bounded.
+// slowhttptest with 1000 connections for 30 s, in its three slow modes, while a good client asks a hundred times a second: the good client
+// loses nothing and its p99 stays under 50 ms, every attacking connection is closed by the deadline that it breaks, memory stays bounded.
+// A control client asks the origin itself at the same time: what it sees is what the machine has left for anybody.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -22,8 +23,9 @@ const ATTACK_RATE = 500;
 
 const GOOD_RATE = 100;
 const GOOD_CONNECTIONS = 8;
-/** p99 above that of the same client without the proxy: the tool and the origin use the same two cores. */
 const GOOD_P99_MS_MAX = 50;
+/** Where the machine is so busy that the control client is slow itself: so many times its p99. nginx is at 20 times in the third mode. */
+const GOOD_TO_CONTROL_MAX = 4;
 
 /** Between two looks: asking more often would be a load of its own. */
 const LOOK_MS = 250;
@@ -64,6 +66,15 @@ const ATTACKS: readonly Attack[] = [
     deadlineMs: 2 * DEFAULT_LIMITS.bodyRateWindowMs,
     kbPerAttacker: 16,
   },
+  {
+    // Windows of 10 to 20 bytes, 32 bytes read each 5 s, three requests for 1 MB on each connection.
+    name: "slow reading (-X)",
+    args: ["-X", "-w", "10", "-y", "20", "-n", "5", "-z", "32", "-k", "3"],
+    origin: "nginx",
+    path: "/1m",
+    deadlineMs: DEFAULT_LIMITS.writeDeadlineMs,
+    kbPerAttacker: 64,
+  },
 ];
 
 function p99Ms(result: OpenLoopResult): number {
@@ -92,7 +103,7 @@ for (const attack of ATTACKS) {
       }
     });
 
-    it("harms nobody, ends in time, and memory stays bounded", async () => {
+    it("harms nobody, ends in time, and memory stays bounded", async (context) => {
       const good = { port: proxy.port, path: "/", rate: GOOD_RATE, connections: GOOD_CONNECTIONS, seed: 1 };
       await generator.run({ ...good, rate: 1_000, seconds: 2 });
       const before = readMemory(proxy.pid).anonymous;
@@ -124,7 +135,9 @@ for (const attack of ATTACKS) {
       assert.equal(result.errors, 0, `${result.errors} of ${result.sent} good requests failed`);
       assert.equal(result.sent, GOOD_RATE * ATTACK_SECONDS);
       const [through, straight] = [p99Ms(result), p99Ms(direct)];
-      assert.ok(through - straight < GOOD_P99_MS_MAX, `the good client's p99 was ${through} ms, without the proxy ${straight} ms`);
+      const bar = Math.max(GOOD_P99_MS_MAX, GOOD_TO_CONTROL_MAX * straight);
+      assert.ok(through < bar, `the good client's p99 was ${through} ms, without the proxy ${straight} ms: at most ${bar} ms`);
+      context.diagnostic(`p99 ${through} ms, without the proxy ${straight} ms; memory grew by ${peak - before} KB`);
       const { stdout } = await tool;
       // It asks now and then itself whether the service still answers.
       assert.match(stdout.toString("latin1"), /YES/);

@@ -12,6 +12,7 @@ const libc = koffi.load(null);
 const getsockopt = libc.func("int getsockopt(int, int, int, _Out_ int *, _Inout_ uint32_t *)");
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
+const TCP_NOTSENT_LOWAT = 25;
 
 class Collector implements AcceptHandler {
   readonly fds: number[] = [];
@@ -52,6 +53,27 @@ for (const mode of ["poll", "event"] as const) {
       assert.equal(noDelay[0], 1);
       assert.equal(new Set(collector.fds).size, 200);
       assert.deepEqual(collector.errors, []);
+      collector.closeAll();
+      for (const client of clients) client.destroy();
+      source.close();
+    });
+
+    it("limits the unsent bytes of what it accepts from then on", async () => {
+      const source = await openAcceptSource("127.0.0.1", 0, mode);
+      const collector = new Collector();
+      source.start(collector);
+      const clients = [];
+      for (const bytes of [100_000, 200_000]) {
+        source.limitUnsent(bytes);
+        clients.push(await dial(source));
+        await waitUntil("the connection", () => collector.fds.length === clients.length);
+      }
+      const limits = collector.fds.map((fd) => {
+        const value = [0];
+        assert.equal(getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value, [4]), 0);
+        return value[0];
+      });
+      assert.deepEqual(limits, [100_000, 200_000]);
       collector.closeAll();
       for (const client of clients) client.destroy();
       source.close();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { after, test } from "node:test";
+import { DEFAULT_LIMITS } from "../../src/config/limits.ts";
 import type { ListenerSnapshot } from "../../src/config/snapshot.ts";
 import { Acceptor, type Placement } from "../../src/workers/acceptor.ts";
 import { closeDescriptor } from "../../src/workers/system-calls.ts";
@@ -44,8 +45,8 @@ async function apply(
   listeners: readonly ListenerSnapshot[],
   connectionsMax = 100,
 ): Promise<readonly ListenerSnapshot[]> {
-  const prepared = await acceptor.prepare(listeners);
-  await prepared.commit(connectionsMax);
+  const prepared = await acceptor.prepare(listeners, { ...DEFAULT_LIMITS, connectionsMax });
+  await prepared.commit();
   return prepared.listeners;
 }
 
@@ -85,11 +86,11 @@ test("a listener that cannot be opened changes nothing", async () => {
   const other = setUp();
   const [taken] = await apply(other.acceptor, [listener("outbound", 0)]);
   const [free] = await freePorts(1);
-  await assert.rejects(acceptor.prepare([listener("a", free!), listener("b", taken!.listen.port)]), { code: "EADDRINUSE" });
+  await assert.rejects(acceptor.prepare([listener("a", free!), listener("b", taken!.listen.port)], DEFAULT_LIMITS), { code: "EADDRINUSE" });
   await dial(bound!.listen.port);
   await waitUntil("the connection", () => places.placed.length === 1);
   // What had been opened for the transaction is closed again.
-  await (await acceptor.prepare([listener("a", free!)])).commit(1);
+  await (await acceptor.prepare([listener("a", free!)], DEFAULT_LIMITS)).commit();
   await acceptor.close();
   await other.acceptor.close();
 });
@@ -114,7 +115,7 @@ test("a listener that is removed and added again while it closes is opened again
   const { acceptor, places } = setUp();
   const [port] = await freePorts(1);
   await apply(acceptor, [listener("a", port!)]);
-  const gone = (await acceptor.prepare([])).commit(100);
+  const gone = (await acceptor.prepare([], DEFAULT_LIMITS)).commit();
   await apply(acceptor, [listener("a", port!)]);
   await gone;
   await dial(port!);

@@ -65,9 +65,9 @@ class Bench {
   }
 
   async start(): Promise<this> {
-    const prepared = await this.acceptor.prepare([LISTENER]);
+    const prepared = await this.acceptor.prepare([LISTENER], DEFAULT_LIMITS);
     this.port = prepared.listeners[0]!.listen.port;
-    await prepared.commit(10_000);
+    await prepared.commit();
     await this.pool.start();
     return this;
   }

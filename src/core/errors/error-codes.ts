@@ -58,7 +58,7 @@ export const ERRORS = {
   WEFT_OPAQUE_NOT_ALLOWED: { id: 45, origin: "downstream", status: 400, close: true, retry: "never", label: "opaque not allowed", cause: "The port is declared HTTP, and the connection does not speak it." },
   WEFT_DOWNSTREAM_CLOSED: { id: 46, origin: "downstream", status: 499, close: true, retry: "never", label: "client closed", cause: "The client went away before its answer was complete." },
   WEFT_BAD_OVERRIDE: { id: 47, origin: "downstream", status: 400, close: false, retry: "never", label: "bad override", cause: "l5d-dst-override is not host[:port] of a configured service." },
-  WEFT_WRITE_DEADLINE: { id: 48, origin: "downstream", status: 0, close: true, retry: "never", label: "write deadline", cause: "The client read nothing for writeDeadlineMs." },
+  WEFT_WRITE_DEADLINE: { id: 48, origin: "downstream", status: 0, close: true, retry: "never", label: "write deadline", cause: "The client read less than writeMinBytesPerSecond for writeDeadlineMs." },
   WEFT_H2_PROTOCOL: { id: 49, origin: "downstream", status: 0, close: true, retry: "never", label: "http/2 protocol", cause: "The client broke HTTP/2 or flooded the connection; it was told with GOAWAY and closed." },
 
   // Routing and upstreams (reference: Linkerd's table of synthesised answers).
@@ -71,7 +71,7 @@ export const ERRORS = {
   WEFT_UPSTREAM_PROTOCOL: response502(66, "The upstream's response breaks HTTP."),
   WEFT_RESPONSE_TIMEOUT: { id: 67, origin: "upstream", status: 504, close: false, retry: "never", label: "response timeout", cause: "The upstream did not begin its response within responseTimeoutMs." },
   WEFT_LOOP: { id: 68, origin: "internal", status: 508, close: true, retry: "never", label: "loop", cause: "The endpoint is one of this proxy's own listeners." },
-  WEFT_WRITE_STALLED: { id: 69, origin: "upstream", status: 504, close: true, retry: "never", label: "write deadline", cause: "The upstream took no bytes for writeDeadlineMs." },
+  WEFT_WRITE_STALLED: { id: 69, origin: "upstream", status: 504, close: true, retry: "never", label: "write deadline", cause: "The upstream took less than writeMinBytesPerSecond for writeDeadlineMs." },
   WEFT_UPSTREAM_REFUSED: { id: 70, origin: "upstream", status: 503, close: false, retry: "if-nothing-sent", label: "refused", cause: "The upstream refused the stream unprocessed (REFUSED_STREAM or GOAWAY), and so did the others that were tried." },
   WEFT_UPSTREAM_RESET: { id: 71, origin: "upstream", status: 502, close: false, retry: "never", label: "reset", cause: "The upstream reset the stream before its response was complete." },
 
