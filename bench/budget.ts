@@ -14,7 +14,7 @@ import type { Peer } from "./peers/peer.ts";
 import { startOrigin, startProxy, stopAll } from "./peers/start.ts";
 import { distributionOf, valueAtPercentile } from "./statistics/distribution.ts";
 import { Child, isListening, startOnFreePorts, untilReady } from "./support/child.ts";
-import { progress } from "./support/report.ts";
+import { progress } from "./support/progress.ts";
 
 const RELAY = fileURLToPath(new URL("./budget/delay-relay.ts", import.meta.url));
 /** Milliseconds by which a relay slows the proxy down: for the tests of this command. */

@@ -3,18 +3,21 @@
 import { parseArgs } from "node:util";
 
 export interface BenchOptions {
-  /** Interleaved rounds per scenario. */
-  readonly pairs: number;
-  /** Short runs, few pairs: to see whether the script works, not for figures. */
+  /** One of PRESETS. */
+  readonly preset: string;
+  /** Rounds per load and subject; null: as the preset says. */
+  readonly pairs: number | null;
+  /** Short runs and few: to see whether everything works, not for figures. */
   readonly quick: boolean;
   readonly format: "text" | "json";
-  /** Exit code 1 when a bar is missed. */
+  /** Exit code 1 when a bar is missed, 2 when one could not be judged. */
   readonly assert: boolean;
-  /** Empty: all of the command. */
+  /** Empty: as the preset says. */
   readonly scenarios: readonly string[];
-  /** Which proxies run; `weft` is measured against the others. */
-  readonly peers: readonly string[];
-  readonly origin: "nginx" | "uws";
+  /** Empty: as the preset says. `direct` always takes part. */
+  readonly subjects: readonly string[];
+  /** Null: nginx where it is installed. */
+  readonly origin: "nginx" | "uws" | null;
   /** Of load, for memory growth. */
   readonly minutes: number;
   /** Worker threads of Weft. */
@@ -22,28 +25,46 @@ export interface BenchOptions {
   /** Requests per second of the open-loop runs. */
   readonly rate: number;
   readonly connections: number;
+  /** Of a round; null: as the preset or the scenario says. */
+  readonly seconds: number | null;
+  /** Of the before-and-after with ab. */
+  readonly requests: number;
+  readonly concurrency: number;
+  /** Where the reports are written; null: a folder named after date and preset, none with `-o json`. */
+  readonly folder: string | null;
 }
 
-export const USAGE = `usage: npm run bench -- COMMAND [OPTIONS]
+export const PRESETS = ["default", "cpu", "latency", "memory", "ab", "all"] as const;
 
-commands
-  cpu       CPU per request of Weft beside nginx and HAProxy: small, close, download, upload, rate
-  latency   what one proxy adds to the latency, open loop
-  memory    start, idle memory and CPU, bytes per connection, growth under load
-  all       the three
+const ORIGINS = ["nginx", "uws"] as const;
+
+export const USAGE = `usage: npm run bench [-- [PRESET] [OPTIONS]]
+
+presets
+  (none)    every installed proxy in the plain scenarios; reports are written into a folder
+  cpu       CPU per request of Weft beside nginx and HAProxy, with its bars
+  latency   what one proxy adds to the latency, open loop, with its bars
+  memory    start, idle memory and CPU, bytes per connection, growth under load, with their bars
+  ab        before and after with ApacheBench: without Weft, with Weft, the difference
+  all       every scenario, every installed proxy, memory and ab
+  list      the scenarios and proxies that there are
 
 options
-  --pairs N          interleaved rounds (default 9; latency: 10)
-  --quick            short runs and 3 rounds: shows that it works, the figures are worth little
+  --quick            at most two minutes: shows that it works, the figures are worth little
+  --pairs N          interleaved rounds (default 9; latency 10; ab 3)
   --scenario NAME    only this one; may be given several times
-  --peers A,B        proxies to run (default weft,nginx,haproxy)
+  --subject NAME     only this proxy; may be given several times, or A,B,C (direct always runs)
   --origin NAME      nginx or uws (default nginx if it is installed)
-  --workers N        worker threads of Weft (default 1)
-  --rate N           requests per second of open-loop runs (default 1000)
-  --connections N    connections of open-loop runs (default 16)
+  --workers N        worker threads of Weft, and as many of each peer (default 1)
+  --rate N           requests per second of open-loop rounds (default 1000)
+  --connections N    connections of open-loop rounds (default 16)
+  --seconds N        length of a round
   --minutes N        load for the memory growth run (default 1)
-  -o, --output FMT   text or json
-  --assert           exit code 1 when a bar is missed
+  --requests N       of each ab run (default 10000)
+  --concurrency N    of each ab run (default 100)
+  --folder PATH      where the reports go (default bench/reports/local/...)
+  -o, --output FMT   text, or json: the result document on stdout
+  --assert           exit code 1 when a bar is missed, 2 when one could not be judged
 `;
 
 export class UsageError extends Error {}
@@ -58,41 +79,55 @@ function integer(name: string, text: string, min: number, max: number): number {
 
 function choice<T extends string>(name: string, text: string, choices: readonly T[]): T {
   const found = choices.find((one) => one === text);
-  if (found === undefined) throw new UsageError(`--${name} is one of ${choices.join(", ")}, not '${text}'`);
+  if (found === undefined) throw new UsageError(`${name} is one of ${choices.join(", ")}, not '${text}'`);
   return found;
 }
 
-const PEERS = ["weft", "nginx", "haproxy"];
-
 /** Throws UsageError, or parseArgs' own TypeError for options that it does not know. */
-export function parseOptions(args: readonly string[], defaultOrigin: "nginx" | "uws"): BenchOptions {
-  const { values } = parseArgs({
+export function parseOptions(args: readonly string[]): BenchOptions {
+  const { values, positionals } = parseArgs({
     args: [...args],
+    allowPositionals: true,
     options: {
       pairs: { type: "string" },
       quick: { type: "boolean", default: false },
       scenario: { type: "string", multiple: true, default: [] },
-      peers: { type: "string", default: PEERS.join(",") },
-      origin: { type: "string", default: defaultOrigin },
+      subject: { type: "string", multiple: true, default: [] },
+      peers: { type: "string", multiple: true, default: [] },
+      origin: { type: "string" },
       workers: { type: "string", default: "1" },
       rate: { type: "string", default: "1000" },
       connections: { type: "string", default: "16" },
+      seconds: { type: "string" },
       minutes: { type: "string", default: "1" },
+      requests: { type: "string", default: "10000" },
+      concurrency: { type: "string", default: "100" },
+      folder: { type: "string" },
       output: { type: "string", short: "o", default: "text" },
       assert: { type: "boolean", default: false },
     },
   });
+  if (positionals.length > 1) throw new UsageError(`one preset at a time, not ${positionals.join(" ")}`);
+  const requests = integer("requests", values.requests, 1, 10_000_000);
+  const concurrency = integer("concurrency", values.concurrency, 1, 4_000);
+  if (concurrency > requests) throw new UsageError("--concurrency is at most --requests: ab refuses anything else");
   return {
-    pairs: integer("pairs", values.pairs ?? (values.quick ? "3" : "9"), 1, 1000),
+    preset: choice("the preset", positionals[0] ?? "default", PRESETS),
+    pairs: values.pairs === undefined ? null : integer("pairs", values.pairs, 1, 1000),
     quick: values.quick,
-    format: choice("output", values.output, ["text", "json"]),
+    format: choice("--output", values.output, ["text", "json"]),
     assert: values.assert,
     scenarios: values.scenario,
-    peers: values.peers.split(",").map((name) => choice("peers", name, PEERS)),
-    origin: choice("origin", values.origin, ["nginx", "uws"]),
+    // `--peers` is the older name of the same thing.
+    subjects: [...values.subject, ...values.peers].flatMap((names) => names.split(",")).filter((name) => name !== "direct"),
+    origin: values.origin === undefined ? null : choice("--origin", values.origin, ORIGINS),
     minutes: integer("minutes", values.minutes, 0, 600),
     workers: integer("workers", values.workers, 0, 64),
     rate: integer("rate", values.rate, 1, 20_000),
     connections: integer("connections", values.connections, 1, 1000),
+    seconds: values.seconds === undefined ? null : integer("seconds", values.seconds, 1, 600),
+    requests,
+    concurrency,
+    folder: values.folder ?? null,
   };
 }

@@ -1,6 +1,6 @@
 // The result document of a benchmark run: everything that was measured, nothing that was concluded from it but the verdicts.
 //
-// The engine (run.ts) writes it, the reports and `compare` read it, and it is what is kept under bench/results. It is plain JSON:
+// The engine (engine/run.ts) writes it, the reports and `compare` read it, and it is what is kept under bench/results. It is plain JSON:
 // what is not known or was not measured is null (never NaN, never 0), lists are empty rather than absent. Fields are only ever
 // added; a field that changes its meaning gets another name, and the format another number. Units are in the names: Us
 // microseconds, Ms milliseconds, Kb units of 1024 bytes, Rps requests per second; shares are 0..1.
@@ -8,6 +8,8 @@
 // How it nests: a run has scenarios; a scenario has loads (a way of loading it: closed loop for CPU, open loop for latency) and
 // subjects (direct, weft, the peers); a subject has rounds, and each round belongs to one load. Rounds with the same `load` and the
 // same `index` were run right after each other, one per subject, and are what ratios and differences are made of.
+//
+// Long because it is one document, and each field says what it means.
 
 /** Changes when a reader of the former format would misread the document. */
 export const RESULT_FORMAT = "weft-bench/1";

@@ -14,6 +14,10 @@ export class Generator {
     process.once("exit", () => this.#child.kill("SIGKILL"));
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** One run; the next may start when it has resolved. */
   run(run: OpenLoopRun): Promise<OpenLoopResult> {
     return new Promise((resolve, reject) => {

@@ -38,7 +38,7 @@ export const CADDY: PeerKind = {
   name: "caddy",
   abilities: ["http", "websocket", "balance"],
   install: "apt-get install caddy",
-  version: () => toolVersion("caddy", "version"),
+  version: () => toolVersion("caddy", "version")?.replace(/^v?/, "caddy ") ?? null,
   start: (request) => {
     const folder = temporaryFolder();
     const path = join(folder, "Caddyfile");

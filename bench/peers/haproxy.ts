@@ -54,5 +54,6 @@ export const HAPROXY: PeerKind = {
 export const HAPROXY_64K: PeerKind = {
   ...HAPROXY,
   name: "haproxy-64k",
+  bodiesOnly: true,
   start: (request) => start("haproxy-64k", request, LARGE_BUFFER_BYTES),
 };

@@ -34,6 +34,8 @@ export interface Peer {
 export interface PeerKind {
   readonly name: string;
   readonly abilities: readonly Ability[];
+  /** It differs from another one only in how it handles large bodies, and takes part only where there are some. */
+  readonly bodiesOnly?: boolean;
   /** Commands that install it. */
   readonly install: string;
   /** One line; null when it is not installed. */

