@@ -20,6 +20,7 @@ const NODE_DEPARTS = [
   { id: "http2/6.3/1", reason: "RFC 9113 6.3: PRIORITY is not read, not even its stream" },
   { id: "http2/6.7/2", reason: "RFC 9113 6.7: a PING with ACK that nobody asked for ends the connection" },
   { id: "http2/6.9.1/3", reason: "RFC 9113 6.9.1: the connection ends where the stream should" },
+  { id: "http2/8.1.2.6/1", reason: "RFC 9113 8.1.1: a body that is too long ends the connection with INTERNAL_ERROR" },
 ];
 
 const SERVER = { settings: { maxConcurrentStreams: 100 } };
@@ -30,8 +31,7 @@ let secureServer: Http2Server;
 
 async function listen(created: Http2Server): Promise<Http2Server> {
   created.on("request", (request, response) => {
-    request.resume();
-    response.end(BODY);
+    request.on("end", () => response.end(BODY)).resume();
   });
   created.listen(0, "127.0.0.1");
   await once(created, "listening");

@@ -1,29 +1,80 @@
-// The HTTP/2 conformance suite against HAProxy, which passes the public one whole: a case that fails here is wrong itself.
+// The HTTP/2 conformance suite against servers that are known to be right: a case that fails here is wrong itself.
+//
+// HAProxy passes the public suite whole, nghttpd all but one. Beyond it HAProxy is lenient, and nghttpd hardly ever.
 
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before } from "node:test";
+import { Child, isListening, startOnFreePorts, untilReady } from "../../bench/support/child.ts";
+import { furtherCases } from "../h2/conformance/further.ts";
 import { testConformance } from "../h2/conformance/suite.ts";
 import { startH2Haproxy } from "./support/h2-haproxy.ts";
 import type { Service } from "./support/services.ts";
 
+const BODY = "x".repeat(64);
+
+const HAPROXY_DEPARTS = [
+  { id: "more/6.1/1", reason: "RFC 9113 6.1: 2.6 takes a padded DATA frame that it reads in two pieces for an error" },
+  { id: "more/8.1.1/1", reason: "RFC 9113 8.1.1: a Content-Length without a body goes on as it is" },
+  { id: "more/8.1/1", reason: "RFC 9113 8.1: resets for bad trailers with INTERNAL_ERROR" },
+  { id: "more/8.1/2", reason: "RFC 9113 8.1: resets for bad trailers with INTERNAL_ERROR" },
+  { id: "more/8.1/3", reason: "RFC 9113 8.1: resets for bad trailers with INTERNAL_ERROR" },
+  { id: "more/8.2.1/4", reason: "RFC 9113 8.2.1: passes white space around values on" },
+  { id: "more/8.2.1/5", reason: "RFC 9113 8.2.1: passes white space around values on" },
+  { id: "more/8.2.1/10", reason: "RFC 9113 8.2.1: takes an empty name for a COMPRESSION_ERROR" },
+  { id: "more/8.3.1/5", reason: "RFC 9113 8.3.1: passes userinfo on" },
+  { id: "more/8.3.1/6", reason: "RFC 9113 8.3.1: prefers :authority in silence" },
+  { id: "more/8.3.1/7", reason: "RFC 9113 8.3.1: prefers the first Host in silence" },
+];
+
+const NGHTTPD_DEPARTS = [{ id: "http2/5.1.1/2", reason: "RFC 9113 5.1.1: passes over a stream below the last one" }];
+
+const NGHTTPD_DEPARTS_FURTHER = [
+  { id: "more/8.3.1/5", reason: "RFC 9113 8.3.1: takes userinfo" },
+  { id: "more/8.3.1/6", reason: "RFC 9113 8.3.1: prefers :authority in silence" },
+];
+
 let origin: Server;
-let proxy: Service;
+let haproxy: Service;
+let nghttpd: Service;
+
+function startNghttpd(): Promise<Service> {
+  const folder = mkdtempSync(join(tmpdir(), "weft-nghttpd-"));
+  writeFileSync(join(folder, "index.html"), BODY);
+  return startOnFreePorts(1, async ([port]) => {
+    const child = new Child("nghttpd", "nghttpd", ["--no-tls", "--address=127.0.0.1", "-d", folder, String(port)]);
+    await untilReady(child, () => isListening(port!));
+    return {
+      port: port!,
+      stop: async () => {
+        await child.stop();
+        rmSync(folder, { recursive: true, force: true });
+      },
+    };
+  });
+}
 
 before(async () => {
   origin = createServer((request, response) => {
-    request.resume();
-    response.end("x".repeat(64));
+    request.on("end", () => response.end(BODY)).resume();
   });
   origin.listen(0, "127.0.0.1");
   await once(origin, "listening");
-  proxy = await startH2Haproxy([(origin.address() as AddressInfo).port], "http/1");
+  haproxy = await startH2Haproxy([(origin.address() as AddressInfo).port], "http/1");
+  nghttpd = await startNghttpd();
 });
 
 after(async () => {
-  await proxy?.stop();
+  await haproxy?.stop();
+  await nghttpd?.stop();
   origin?.close();
 });
 
-testConformance("HAProxy", () => ({ port: proxy.port }));
+testConformance("HAProxy", () => ({ port: haproxy.port }));
+testConformance("HAProxy, further cases", () => ({ port: haproxy.port }), HAPROXY_DEPARTS, furtherCases());
+testConformance("nghttpd", () => ({ port: nghttpd.port }), NGHTTPD_DEPARTS);
+testConformance("nghttpd, further cases", () => ({ port: nghttpd.port }), NGHTTPD_DEPARTS_FURTHER, furtherCases());

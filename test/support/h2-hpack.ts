@@ -94,9 +94,16 @@ export class HpackDecoder {
   #table: (readonly [string, string])[] = [];
   #tableBytesMax = TABLE_BYTES_DEFAULT;
   /** What our SETTINGS allow the peer. */
-  tableBytesAllowed = TABLE_BYTES_DEFAULT;
+  #tableBytesAllowed = TABLE_BYTES_DEFAULT;
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
+
+  /** A new limit. What is in the table beyond it goes, as the encoder has to know (RFC 7541 4.2). */
+  allow(bytes: number): void {
+    this.#tableBytesAllowed = bytes;
+    this.#tableBytesMax = Math.min(this.#tableBytesMax, bytes);
+    this.#evict();
+  }
 
   decode(bytes: Buffer): Fields {
     this.#bytes = bytes;
@@ -158,7 +165,8 @@ export class HpackDecoder {
 
   #resize(bytes: number, fieldsBefore: number): void {
     if (fieldsBefore > 0) throw new Error("a size update behind a field (RFC 7541 4.2)");
-    if (bytes > this.tableBytesAllowed) throw new Error(`a table of ${bytes} bytes, allowed are ${this.tableBytesAllowed} (RFC 7541 6.3)`);
+    if (bytes > this.#tableBytesAllowed)
+      throw new Error(`a table of ${bytes} bytes, allowed are ${this.#tableBytesAllowed} (RFC 7541 6.3)`);
     this.#tableBytesMax = bytes;
     this.#evict();
   }

@@ -147,6 +147,11 @@ export class H2Peer {
     this.socket.destroy();
   }
 
+  /** Holds the other side's encoder to our SETTINGS_HEADER_TABLE_SIZE; call it once the SETTINGS are acknowledged. */
+  allowTable(bytes: number): void {
+    this.#decoder.allow(bytes);
+  }
+
   /** Takes frames until one passes; those before are dropped. */
   async expect(what: string, accepts: (received: Received) => boolean, deadlineMs = this.deadlineMs): Promise<Received> {
     for (;;) {

@@ -20,7 +20,7 @@ import {
 import { block, type Fields } from "../../support/h2-hpack.ts";
 import { H2Peer, type Received } from "../../support/h2-peer.ts";
 
-/** A server that answers GET, HEAD and POST on `path`, GET with a body of 5 bytes to 16 KB. */
+/** A server that answers GET, HEAD and POST on `path` once it has read the request; GET with a body of 5 bytes to 16 KB. */
 export interface Target {
   readonly port: number;
   readonly host?: string;
