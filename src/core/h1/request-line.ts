@@ -106,7 +106,7 @@ function stopError(buf: Uint8Array, p: number, end: number, otherwise: number): 
   return buf[p + 1] === LF ? otherwise : BARE_CR;
 }
 
-function methodOf(buf: Uint8Array, start: number, end: number): Method {
+export function methodOf(buf: Uint8Array, start: number, end: number): Method {
   for (let i = 0; i < METHODS.length; i++) {
     const known = METHODS[i]!;
     if (equalsExact(buf, start, end, known[1])) return known[0];

@@ -65,7 +65,7 @@ const CONNECTION_UPGRADE_TE = asciiBytes("Connection: Upgrade, TE\r\n");
 export const LAST_CHUNK: Buffer = asciiBytes("0\r\n\r\n");
 
 /** Fields that end here in either direction. Upgrade and TE are decided line by line. */
-const IS_DROPPED = new Uint8Array(256);
+export const IS_DROPPED: Uint8Array = new Uint8Array(256);
 for (const id of [
   FieldId.connection,
   FieldId.keepAlive,

@@ -1,7 +1,7 @@
 // What stands around an HTTP/2 connection: the output it writes to and the owners it calls. Types only.
 //
 // The engine does no I/O and reads no clock. All calls are synchronous. Owners are called only from inside `receive`,
-// `outputWritable` and `transportClosed` (and `onStreamClosed` also from `release`): a call that sends never calls back. From
+// `setOutputCongested(false)`, `close` and `transportClosed` (and `onStreamClosed` also from whatever closes a released stream): a call that sends never calls back. From
 // inside a callback every method of a stream or connection may be called, except `receive`.
 
 import type { Buffer } from "node:buffer";
@@ -70,7 +70,7 @@ export interface H2ConnectionOwner {
 
 /** A stream as its owner sees it. Sends are ignored once the stream is over (reset by either side, or the connection failed). */
 export interface H2Stream {
-  /** 1 to 2^31 - 1; 0 once the object is back in the pool. */
+  /** 1 to 2^31 - 1; 0 before a client's request is sent (numbers go out in order), and once the object is free again. */
   readonly id: number;
   /**
    * Client: the request. Hop-by-hop and l5d fields go, names become lower case, Host becomes :authority, edits are applied. `isUpgrade`:
@@ -136,6 +136,8 @@ export interface H2Session {
   readonly peerStreamsMax: number;
   /** The peer's first SETTINGS have come. */
   readonly hasPeerSettings: boolean;
+  /** A header block has begun and is not complete: for the deadline of heads. */
+  readonly isInHeaderBlock: boolean;
 }
 
 export interface H2ConnectionOptions {

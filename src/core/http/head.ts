@@ -90,6 +90,12 @@ export class MessageHead {
   readonly ids = new Uint8Array(FIELDS_MAX);
   /** 1 where the field is hop-by-hop because Connection names it (RFC 9110 section 7.6.1). */
   readonly named = new Uint8Array(FIELDS_MAX);
+  /** HTTP/2: the peer forbade to put some field into a compression table (RFC 7541 section 7.1.3); only then the flags below count. */
+  hasNeverIndexed = false;
+  /** HTTP/2: 1 where the field came as a never-indexed literal, and has to leave as one. */
+  readonly fieldFlags = new Uint8Array(FIELDS_MAX);
+  /** HTTP/2: the same for :path. */
+  targetFlags = 0;
   /** True when any field has an id other than `other`, `host`, `contentLength` or `date`, or is named: edits may be due. */
   hasEdits = false;
   /**
@@ -138,6 +144,8 @@ export class MessageHead {
     this.version = 11;
     this.fieldsStart = 0;
     this.count = 0;
+    this.hasNeverIndexed = false;
+    this.targetFlags = 0;
     this.hasEdits = false;
     this.hasOddSpace = false;
     this.contentLength = -1;
@@ -176,6 +184,9 @@ export class MessageHead {
       this.ids[i] = other.ids[i]!;
       this.named[i] = other.named[i]!;
     }
+    this.hasNeverIndexed = other.hasNeverIndexed;
+    this.targetFlags = other.targetFlags;
+    if (other.hasNeverIndexed) for (let i = 0; i < count; i++) this.fieldFlags[i] = other.fieldFlags[i]!;
     this.hasEdits = other.hasEdits;
     this.hasOddSpace = other.hasOddSpace;
     this.contentLength = other.contentLength;
