@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
-import { MessageHead } from "../../../src/core/http/head.ts";
-import { RequestHeadParser, ResponseHeadParser } from "../../../src/core/h1/head-parser.ts";
+import { h1Request, h1Response } from "../../support/h1-heads.ts";
 import { CountingLease, Engine, NO_EDITS, trailersOf } from "../../support/h2-engine.ts";
 import { data, headers, rstStream, Setting, windowUpdate, settings } from "../../support/h2-frames.ts";
 import { block, type Fields } from "../../support/h2-hpack.ts";
@@ -14,21 +13,6 @@ const GET: Fields = [
   [":authority", "web:80"],
 ];
 const POST: Fields = [[":method", "POST"], ...GET.slice(1)];
-
-/** A head as HTTP/1 delivers it. */
-export function h1Request(text: string): MessageHead {
-  const head = new MessageHead();
-  const bytes = Buffer.from(text, "latin1");
-  assert.equal(new RequestHeadParser({ headerBytesMax: 65_536, headerCountMax: 100 }).parse(bytes, 0, bytes.length, head), bytes.length);
-  return head;
-}
-
-export function h1Response(text: string): MessageHead {
-  const head = new MessageHead();
-  const bytes = Buffer.from(text, "latin1");
-  assert.equal(new ResponseHeadParser({ headerBytesMax: 65_536, headerCountMax: 100 }).parse(bytes, 0, bytes.length, head), bytes.length);
-  return head;
-}
 
 const OK = h1Response("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n");
 
