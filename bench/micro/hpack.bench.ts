@@ -58,7 +58,7 @@ const UNIQUE_REQUEST: Fields = [
   ...GRPC_REQUEST,
   ["grpc-timeout", "998m"],
   ["x-request-id", "7f3c2a90-1c1d-4e0a-9f57-2b1f8f0a1c11"],
-  ["traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+  ["traceparent", "00-7f3c2a90b34da6a3ce929d0e0e473600-00f067aa0ba902b7-01"],
 ];
 const WEB_RESPONSE: Fields = [
   [":status", "200"],
@@ -84,11 +84,13 @@ class Message {
   readonly ids: number[] = [];
   readonly pseudo: number[] = [];
   readonly #status: number;
+  readonly #idsAt: number[] = [];
 
   constructor(fields: Fields) {
     const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`);
     this.src = Buffer.from(lines.join(""), "latin1");
     this.#status = Number(fields.find(([name]) => name === ":status")?.[1] ?? 0);
+    for (let id = this.src.indexOf("7f3c2a90"); id >= 0; id = this.src.indexOf("7f3c2a90", id + 1)) this.#idsAt.push(id);
     let at = 0;
     for (const [name, value] of fields) {
       const valueAt = at + name.length + 2;
@@ -96,6 +98,15 @@ class Message {
       this.ids.push(fieldId(this.src, at, at + name.length));
       this.pseudo.push(name === ":status" ? Pseudo.status : (PSEUDO[name] ?? -1));
       at = valueAt + value.length + 2;
+    }
+  }
+
+  /** Makes the ids others than last time, as each request would: a few bytes, so that the change itself costs little. */
+  vary(n: number): void {
+    for (const at of this.#idsAt) {
+      this.src[at + 8] = 0x30 + (n & 7);
+      this.src[at + 12] = 0x30 + ((n >> 3) & 7);
+      this.src[at + 20] = 0x30 + ((n >> 6) & 7);
     }
   }
 
@@ -125,13 +136,17 @@ class Lane {
   readonly block = new FieldBlock();
   readonly steady: Buffer;
   readonly first: Buffer;
+  readonly #isUnique: boolean;
+  #n = 0;
 
   constructor(fields: Fields, options: EncoderOptions = {}) {
+    this.#isUnique = fields === UNIQUE_REQUEST;
     this.message = new Message(fields);
     this.encoder = new HpackEncoder(options);
     let bytes = Buffer.alloc(0);
     let first = bytes;
     for (let i = 0; i < 4; i++) {
+      if (this.#isUnique) this.message.vary(i);
       bytes = Buffer.from(this.out.subarray(0, this.message.encode(this.encoder, this.out)));
       if (i === 0) first = bytes;
       if (this.decoder.decode(bytes, 0, bytes.length, this.block, this.lines, 0) !== 0) throw new Error("refused");
@@ -142,6 +157,7 @@ class Lane {
   }
 
   encode(): number {
+    if (this.#isUnique) this.message.vary(this.#n++);
     return this.message.encode(this.encoder, this.out);
   }
 

@@ -14,7 +14,7 @@ import { FieldFlag, Pseudo, TABLE_SIZE_DEFAULT, TABLE_SIZE_MAX } from "./hpack-c
 import { encodeHuffman, huffmanSize } from "./huffman-encode.ts";
 import { COOKIE_BYTES_MIN, Indexing, INDEXING } from "./indexing.ts";
 import { INTEGER_BYTES_MAX, writeInteger } from "./integer.ts";
-import { hashName, hashValue } from "./sample-hash.ts";
+import { hashBytes, hashName, hashValue } from "./sample-hash.ts";
 import { staticField, staticName } from "./static-names.ts";
 import { PSEUDO_NAME_AT, PSEUDO_NAME_SIZE, ROW_NAME_SIZE, ROW_TAG, ROW_VALUE_SIZE, STATIC_COUNT, STATIC_LINES } from "./static-table.ts";
 
@@ -196,27 +196,27 @@ export class HpackEncoder {
         return at + 1;
       }
     }
-    const indexing = this.#indexingOf(first, flags, hash, nameEnd - nameStart, end - start);
+    const indexing =
+      (flags & FieldFlag.neverIndexed) !== 0 ? Indexing.never : this.#indexingOf(first, nameHash, nameEnd - nameStart, src, start, end);
     const nameIndex = first !== 0 ? first : this.#dynamicName(names, nameStart, nameEnd, nameHash);
     let p: number;
-    if (indexing === Indexing.first) p = writeInteger(out, at, 0x40, 0x3f, nameIndex);
+    if (indexing === Indexing.now) p = writeInteger(out, at, 0x40, 0x3f, nameIndex);
     else p = writeInteger(out, at, indexing === Indexing.never ? 0x10 : 0, 0x0f, nameIndex);
     if (nameIndex === 0) p = this.#writeName(out, p, names, nameStart, nameEnd);
     p = this.#writeValue(out, p, src, start, end);
-    if (indexing === Indexing.first) this.#insert(names, nameStart, nameEnd, src, start, end, nameHash, hash);
+    if (indexing === Indexing.now) this.#insert(names, nameStart, nameEnd, src, start, end, nameHash, hash);
     return p;
   }
 
-  /** What becomes of a field that is in neither table: `first` (it enters), `none` or `never`. */
-  #indexingOf(first: number, flags: number, hash: number, nameSize: number, valueSize: number): Indexing {
-    if ((flags & FieldFlag.neverIndexed) !== 0) return Indexing.never;
+  /** What becomes of a field that is in neither table. `first`: the index of its name in the static one. */
+  #indexingOf(first: number, nameHash: number, nameSize: number, src: Buffer, start: number, end: number): Indexing {
     const indexing = INDEXING[first] as Indexing;
-    if (indexing === Indexing.never || (first === COOKIE_NAME && valueSize < COOKIE_BYTES_MIN)) return Indexing.never;
-    if (indexing === Indexing.none) return Indexing.none;
-    if ((nameSize + valueSize) * ENTRY_SHARE_MAX > this.#table.maxSize) return Indexing.none;
-    if (indexing === Indexing.first) return Indexing.first;
-    const slot = (hash >>> 8) & SLOT_MASK;
-    if (this.#seen[slot] === hash) return Indexing.first;
+    if (indexing !== Indexing.second) return indexing;
+    if (first === COOKIE_NAME && end - start < COOKIE_BYTES_MIN) return Indexing.never;
+    if ((nameSize + end - start) * ENTRY_SHARE_MAX > this.#table.maxSize) return Indexing.none;
+    const hash = hashBytes(nameHash, src, start, end);
+    const slot = hash & SLOT_MASK;
+    if (this.#seen[slot] === hash) return Indexing.now;
     this.#seen[slot] = hash;
     return Indexing.none;
   }

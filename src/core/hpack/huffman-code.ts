@@ -7,7 +7,7 @@
 export const EOS = 256;
 
 /** Bits of the longest code. */
-export const CODE_BITS_MAX = 30;
+const CODE_BITS_MAX = 30;
 
 // biome-ignore format: one row per 16 symbols, as a table is read.
 const LENGTHS = [
@@ -36,24 +36,10 @@ export const CODE_LENGTHS: Uint8Array = Uint8Array.from(LENGTHS);
 /** Each symbol's code in its lowest bits. */
 export const CODES: Int32Array = new Int32Array(EOS + 1);
 
-/** Symbols ordered by code: what a number between two lengths' first codes stands for. */
-export const SYMBOLS_BY_CODE: Uint16Array = new Uint16Array(EOS + 1);
-/** Per length: its first code, and where its symbols begin in `SYMBOLS_BY_CODE`. One more row for the end. */
-export const FIRST_CODES: Int32Array = new Int32Array(CODE_BITS_MAX + 2);
-export const FIRST_SYMBOLS: Int32Array = new Int32Array(CODE_BITS_MAX + 2);
-
 {
   let code = 0;
-  let rank = 0;
   for (let bits = 1; bits <= CODE_BITS_MAX; bits++) {
     code *= 2;
-    FIRST_CODES[bits] = code;
-    FIRST_SYMBOLS[bits] = rank;
-    for (let symbol = 0; symbol <= EOS; symbol++) {
-      if (CODE_LENGTHS[symbol] !== bits) continue;
-      CODES[symbol] = code++;
-      SYMBOLS_BY_CODE[rank++] = symbol;
-    }
+    for (let symbol = 0; symbol <= EOS; symbol++) if (CODE_LENGTHS[symbol] === bits) CODES[symbol] = code++;
   }
-  FIRST_SYMBOLS[CODE_BITS_MAX + 1] = rank;
 }

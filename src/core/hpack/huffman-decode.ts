@@ -1,14 +1,11 @@
-// Decodes Huffman-coded strings (RFC 7541 section 5.2): a window of 12 bits looks up one or two whole symbols at once.
+// Decodes Huffman-coded strings (RFC 7541 section 5.2) by a state machine that takes a byte at a time and gives up to two symbols.
 //
-// Refuses padding of more than 7 bits, padding with a zero bit, and the EOS symbol. What a symbol may not be part of (a name, a value)
-// is or-ed together on the way. A window of 12 bits holds two of nearly all characters that headers are made of (5 to 7 bits each),
-// and its table of 16 KB stays in the first-level cache; longer codes are found by their length's first code.
+// Refuses padding of more than 7 bits, padding with a zero bit, and the EOS symbol. What a symbol may not be part of (a name, a value) is
+// or-ed together on the way. A state is the inner node of the code's tree that a byte left off at: 256 of them, so the table has 64 Ki
+// numbers. It is half the time of a table over nibbles (native-notes/hpack.md) and is put together from one: two steps each.
 
 import { BYTE_FAULTS } from "./field-bytes.ts";
-import { CODE_BITS_MAX, CODE_LENGTHS, CODES, EOS, FIRST_CODES, FIRST_SYMBOLS, SYMBOLS_BY_CODE } from "./huffman-code.ts";
-
-const WINDOW_BITS = 12;
-const WINDOW_MASK = (1 << WINDOW_BITS) - 1;
+import { CODE_LENGTHS, CODES, EOS } from "./huffman-code.ts";
 
 /** Bits of a result below the offset. */
 export const FAULT_BITS = 2;
@@ -17,38 +14,81 @@ export const FAULT_MASK = (1 << FAULT_BITS) - 1;
 /** The string is malformed. */
 export const BAD_HUFFMAN = -1;
 
+/** A node's child that is the symbol s is written LEAF + s. */
+const LEAF = 1024;
+
+/** The code's tree: children of the inner nodes, for a 0 and a 1. A code of 257 symbols has 256 inner nodes. */
+const CHILDREN = new Int32Array(2 * EOS);
+
 /**
- * Per window. Bits 0-7 and 8-15: the symbols; 16-19: bits that they take together; 20-21: how many they are (0: a long code); 22-23:
- * their faults; 24-27: bits of the first one alone.
+ * Per state and byte. Bits 0-7: the next state; 8-15 and 16-23: symbols; 24-25: how many; 26-27: their faults. Negative: EOS.
  */
-const WINDOWS = new Int32Array(1 << WINDOW_BITS);
-const SIZE_SHIFT = 16;
-const COUNT_SHIFT = 20;
-const FAULT_SHIFT = 22;
-const FIRST_SIZE_SHIFT = 24;
+const STEPS = new Int32Array(EOS * 256);
+const FIRST_SHIFT = 8;
+const SECOND_SHIFT = 16;
+const COUNT_SHIFT = 24;
+const FAULT_SHIFT = 26;
+const NO_STEP = -1;
 
-function fillWindows(symbol: number, behind: number, entry: number): void {
-  const spare = WINDOW_BITS - behind;
-  const first = symbol << spare;
-  WINDOWS.fill(entry, first, first + (1 << spare));
-}
+/** 1 for the states that a string may end in: nothing or up to 7 ones behind the last symbol. */
+const IS_END = new Uint8Array(EOS);
 
-for (let one = 0; one < EOS; one++) {
-  const size = CODE_LENGTHS[one]!;
-  if (size > WINDOW_BITS) continue;
-  const alone = (size << FIRST_SIZE_SHIFT) | (BYTE_FAULTS[one]! << FAULT_SHIFT) | one;
-  fillWindows(CODES[one]!, size, alone | (1 << COUNT_SHIFT) | (size << SIZE_SHIFT));
-  for (let two = 0; two < EOS; two++) {
-    const both = size + CODE_LENGTHS[two]!;
-    if (both > WINDOW_BITS) continue;
-    const faults = BYTE_FAULTS[two]! << FAULT_SHIFT;
-    fillWindows(
-      (CODES[one]! << CODE_LENGTHS[two]!) | CODES[two]!,
-      both,
-      alone | faults | (two << 8) | (2 << COUNT_SHIFT) | (both << SIZE_SHIFT),
-    );
+function buildTree(): void {
+  let nodes = 1;
+  for (let symbol = 0; symbol <= EOS; symbol++) {
+    let node = 0;
+    for (let bit = CODE_LENGTHS[symbol]! - 1; bit >= 0; bit--) {
+      const child = 2 * node + ((CODES[symbol]! >>> bit) & 1);
+      if (bit === 0) CHILDREN[child] = LEAF + symbol;
+      else {
+        if (CHILDREN[child] === 0) CHILDREN[child] = nodes++;
+        node = CHILDREN[child]!;
+      }
+    }
+  }
+  let node = 0;
+  for (let ones = 0; ones <= 7; ones++) {
+    IS_END[node] = 1;
+    node = CHILDREN[2 * node + 1]!;
   }
 }
+
+/** The step from a node by the lowest `bits` bits of `input`. */
+function walk(from: number, input: number, bits: number): number {
+  let node = from;
+  let step = 0;
+  for (let bit = bits - 1; bit >= 0; bit--) {
+    const child = CHILDREN[2 * node + ((input >>> bit) & 1)]!;
+    node = child;
+    if (child < LEAF) continue;
+    const symbol = child - LEAF;
+    if (symbol === EOS) return NO_STEP;
+    step = (symbol << FIRST_SHIFT) | (1 << COUNT_SHIFT) | (BYTE_FAULTS[symbol]! << FAULT_SHIFT);
+    node = 0;
+  }
+  return step | node;
+}
+
+/** What two steps do, one behind the other. Each gives one symbol at most: the shortest code has 5 bits, a nibble 4. */
+function join(first: number, second: number): number {
+  if (second < 0 || first >>> COUNT_SHIFT === 0) return second;
+  const symbols = first & ~0xff;
+  if (((second >>> COUNT_SHIFT) & 3) === 0) return symbols | (second & 0xff);
+  const faults = (second >>> FAULT_SHIFT) << FAULT_SHIFT;
+  return (symbols + (1 << COUNT_SHIFT)) | faults | (((second >>> FIRST_SHIFT) & 0xff) << SECOND_SHIFT) | (second & 0xff);
+}
+
+function buildSteps(): void {
+  const nibbles = new Int32Array(EOS * 16);
+  for (let at = 0; at < nibbles.length; at++) nibbles[at] = walk(at >>> 4, at & 15, 4);
+  for (let at = 0; at < STEPS.length; at++) {
+    const first = nibbles[at >>> 4]!;
+    STEPS[at] = first < 0 ? NO_STEP : join(first, nibbles[((first & 0xff) << 4) | (at & 15)]!);
+  }
+}
+
+buildTree();
+buildSteps();
 
 /** Bytes that `size` coded bytes may become at most, and what `decodeHuffman` writes beyond the last one. */
 export function decodedRoom(size: number): number {
@@ -57,107 +97,34 @@ export function decodedRoom(size: number): number {
 
 /**
  * Decodes [start, end) to `out` at `at`, which has `decodedRoom` bytes of room. Returns the offset behind the string, shifted by
- * `FAULT_BITS`, with the faults of its bytes below; `BAD_HUFFMAN` (negative) if it is malformed.
+ * `FAULT_BITS`, with the faults of its bytes below; `BAD_HUFFMAN` (negative) if it is malformed. Up to two bytes behind the string are
+ * written over.
  */
 export function decodeHuffman(buf: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
-  let acc = 0;
-  let bits = 0;
+  let state = 0;
   let faults = 0;
   let o = at;
-  let p = start;
-  for (;;) {
-    while (bits <= 24 && p < end) {
-      acc = (acc << 8) | buf[p++]!;
-      bits += 8;
-    }
-    if (bits < WINDOW_BITS) break;
-    do {
-      const entry = WINDOWS[(acc >>> (bits - WINDOW_BITS)) & WINDOW_MASK]!;
-      const count = (entry >>> COUNT_SHIFT) & 3;
-      if (count === 0) {
-        // A long code wants up to 30 bits: fill up first.
-        while (bits <= 24 && p < end) {
-          acc = (acc << 8) | buf[p++]!;
-          bits += 8;
-        }
-        const long = decodeLong(acc, bits, buf, p, end);
-        if (long < 0) return BAD_HUFFMAN;
-        out[o++] = long;
-        faults |= BYTE_FAULTS[long & 0xff]! << FAULT_SHIFT;
-        bits -= long >>> 8;
-        if (bits < 0) {
-          acc = buf[p++]!;
-          bits += 8;
-        }
-        continue;
-      }
-      out[o] = entry;
-      out[o + 1] = entry >>> 8;
-      o += count;
-      bits -= (entry >>> SIZE_SHIFT) & 15;
-      faults |= entry;
-    } while (bits >= WINDOW_BITS);
+  for (let p = start; p < end; p++) {
+    const step = STEPS[(state << 8) | buf[p]!]!;
+    if (step < 0) return BAD_HUFFMAN;
+    out[o] = step >>> FIRST_SHIFT;
+    out[o + 1] = step >>> SECOND_SHIFT;
+    o += (step >>> COUNT_SHIFT) & 3;
+    faults |= step;
+    state = step & 0xff;
   }
-  // The last bits, symbol by symbol: behind them the window is filled up with ones, as padding would be.
-  while (bits > 0) {
-    const spare = WINDOW_BITS - bits;
-    const entry = WINDOWS[((acc << spare) | ((1 << spare) - 1)) & WINDOW_MASK]!;
-    const size = (entry >>> FIRST_SIZE_SHIFT) & 15;
-    if (size === 0 || size > bits) break;
-    out[o++] = entry;
-    faults |= BYTE_FAULTS[entry & 0xff]! << FAULT_SHIFT;
-    bits -= size;
-  }
-  const padding = (1 << bits) - 1;
-  if (bits > 7 || (acc & padding) !== padding) return BAD_HUFFMAN;
-  return (o << FAULT_BITS) | ((faults >>> FAULT_SHIFT) & FAULT_MASK);
+  return IS_END[state] === 0 ? BAD_HUFFMAN : (o << FAULT_BITS) | ((faults >>> FAULT_SHIFT) & FAULT_MASK);
 }
 
-/**
- * The symbol of a code longer than a window, which begins at the top of `bits` bits and may go on in the byte at `p`, and the code's size
- * above it. Negative: it is EOS, or not complete. `bits` is above 24 while there are bytes left.
- */
-function decodeLong(acc: number, bits: number, buf: Uint8Array, p: number, end: number): number {
-  const hasNext = p < end && bits < 32;
-  const window = (acc << (32 - bits)) | (hasNext ? buf[p]! >>> (bits - 24) : 0);
-  const sizeMax = Math.min(hasNext ? 32 : bits, CODE_BITS_MAX);
-  for (let size = WINDOW_BITS + 1; size <= sizeMax; size++) {
-    const rank = FIRST_SYMBOLS[size]! + (window >>> (32 - size)) - FIRST_CODES[size]!;
-    if (rank < FIRST_SYMBOLS[size + 1]!) {
-      const symbol = SYMBOLS_BY_CODE[rank]!;
-      return symbol === EOS ? -1 : (size << 8) | symbol;
-    }
-  }
-  return -1;
-}
-
-/** Bytes that [start, end) decodes to, `BAD_HUFFMAN` if it is malformed. For what is too long to be stored: slower, writes nothing. */
+/** Bytes that [start, end) decodes to, `BAD_HUFFMAN` if it is malformed. For what may be too long to be stored: writes nothing. */
 export function huffmanDecodedSize(buf: Uint8Array, start: number, end: number): number {
-  let acc = 0;
-  let bits = 0;
-  let count = 0;
-  let p = start;
-  for (;;) {
-    while (bits <= 24 && p < end) {
-      acc = (acc << 8) | buf[p++]!;
-      bits += 8;
-    }
-    if (bits === 0) return count;
-    const spare = WINDOW_BITS - bits;
-    const window = spare > 0 ? (acc << spare) | ((1 << spare) - 1) : acc >>> -spare;
-    let size = (WINDOWS[window & WINDOW_MASK]! >>> FIRST_SIZE_SHIFT) & 15;
-    if (size === 0) {
-      const long = decodeLong(acc, bits, buf, p, end);
-      if (long < 0) break;
-      size = long >>> 8;
-      if (size > bits) {
-        acc = buf[p++]!;
-        bits += 8;
-      }
-    } else if (size > bits) break;
-    bits -= size;
-    count++;
+  let state = 0;
+  let size = 0;
+  for (let p = start; p < end; p++) {
+    const step = STEPS[(state << 8) | buf[p]!]!;
+    if (step < 0) return BAD_HUFFMAN;
+    size += (step >>> COUNT_SHIFT) & 3;
+    state = step & 0xff;
   }
-  const padding = (1 << bits) - 1;
-  return bits > 7 || (acc & padding) !== padding ? BAD_HUFFMAN : count;
+  return IS_END[state] === 0 ? BAD_HUFFMAN : size;
 }

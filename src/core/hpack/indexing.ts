@@ -1,19 +1,19 @@
 // Which fields enter an encoder's dynamic table, by name (RFC 7541 sections 6.2 and 7.1).
 //
-// An entry costs the sender and the receiver a copy and pushes out an older one, so it has to be used again. What repeats on nearly every
-// message enters at once; what is different on nearly every message never does; of all else a field enters when it is seen a second time.
+// An entry costs both sides about ten times what it saves each time it is used (native-notes/hpack.md), and pushes out an older one. So a
+// field enters when it is seen a second time, whatever its name; never what rarely comes again soon, and what must not be guessed.
 
 import { STATIC_COUNT, STATIC_LINES, STATIC_ROWS, ROW_NAME_SIZE, ROW_STRIDE } from "./static-table.ts";
 
 export const Indexing = {
   /** Enters when the same bytes were seen shortly before. */
   second: 0,
-  /** Enters at once. */
-  first: 1,
   /** Stays a literal. */
-  none: 2,
+  none: 1,
   /** A literal that no hop may put into a table. */
-  never: 3,
+  never: 2,
+  /** Enters now. */
+  now: 3,
 } as const;
 export type Indexing = (typeof Indexing)[keyof typeof Indexing];
 
@@ -21,14 +21,6 @@ export type Indexing = (typeof Indexing)[keyof typeof Indexing];
 export const COOKIE_BYTES_MIN = 20;
 
 const BY_NAME: Readonly<Record<string, Indexing>> = {
-  ":authority": Indexing.first,
-  ":method": Indexing.first,
-  ":scheme": Indexing.first,
-  ":status": Indexing.first,
-  "accept-encoding": Indexing.first,
-  "content-type": Indexing.first,
-  server: Indexing.first,
-  "user-agent": Indexing.first,
   age: Indexing.none,
   "content-length": Indexing.none,
   "content-range": Indexing.none,

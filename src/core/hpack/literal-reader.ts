@@ -29,7 +29,7 @@ import {
 /** The line does not fit the output buffer. */
 export const NO_ROOM = -100;
 
-/** Behind the last byte that a name or a value may take: line ends, the final empty line, one byte that the Huffman decoder overruns. */
+/** Behind the last byte that a name or a value may take: line ends, the final empty line, two bytes that the Huffman decoder writes over. */
 export const TAIL_BYTES = 8;
 
 /** Values up to this size are copied and checked byte by byte (native-notes/hpack.md). */

@@ -14,20 +14,24 @@ export function hashName(buf: Uint8Array, start: number, end: number): number {
   return Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
 }
 
-/** Of a value, [start, end), on top of its name's. */
+/** Of a value, [start, end), on top of its name's: its size, eight bytes spread over it, and its last four. */
 export function hashValue(name: number, buf: Uint8Array, start: number, end: number): number {
   const size = end - start;
   let h = name ^ Math.imul(size, 0x297a2d39);
-  if (size >= 8) {
-    const quarter = size >> 2;
-    h = Math.imul(
-      h ^ ((buf[start]! << 24) | (buf[start + quarter]! << 16) | (buf[start + 2 * quarter]! << 8) | buf[end - quarter]!),
-      0x2c1b3c6d,
-    );
+  if (size < 12) return hashBytes(h, buf, start, end);
+  const step = (size - 4) >> 3;
+  let p = start + ((size - 4) & 7);
+  for (let word = 0; word < 2; word++, p += 4 * step) {
+    h = Math.imul(h ^ ((buf[p]! << 24) | (buf[p + step]! << 16) | (buf[p + 2 * step]! << 8) | buf[p + 3 * step]!), 0x2c1b3c6d);
     h ^= h >>> 13;
-    h = Math.imul(h ^ ((buf[end - 4]! << 24) | (buf[end - 3]! << 16) | (buf[end - 2]! << 8) | buf[end - 1]!), 0x297a2d39);
-  } else {
-    for (let p = start; p < end; p++) h = Math.imul(h ^ buf[p]!, 0x2c1b3c6d);
   }
+  h = Math.imul(h ^ ((buf[end - 4]! << 24) | (buf[end - 3]! << 16) | (buf[end - 2]! << 8) | buf[end - 1]!), 0x297a2d39);
+  return h ^ (h >>> 15);
+}
+
+/** Of every byte, on top of `seed`. For fields that may enter the table: one that only looks like another must not. */
+export function hashBytes(seed: number, buf: Uint8Array, start: number, end: number): number {
+  let h = seed;
+  for (let p = start; p < end; p++) h = Math.imul(h ^ buf[p]!, 0x01000193);
   return h ^ (h >>> 15);
 }
