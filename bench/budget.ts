@@ -6,7 +6,6 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { loadBetween, readMachine } from "./budget/machine-load.ts";
 import { type BudgetPair, type BudgetRound, type BudgetVerdict, judgeBudget, noiseOf, QUIET_PAIRS_MIN } from "./budget/verdict.ts";
 import { Generator } from "./load/generator.ts";
 import { UsageError } from "./options.ts";
@@ -14,6 +13,7 @@ import type { Peer } from "./peers/peer.ts";
 import { startOrigin, startProxy, stopAll } from "./peers/start.ts";
 import { distributionOf, valueAtPercentile } from "./statistics/distribution.ts";
 import { Child, isListening, startOnFreePorts, untilReady } from "./support/child.ts";
+import { type MachineReading, othersShare, readMachine, stolenShare } from "./support/machine.ts";
 import { progress } from "./support/progress.ts";
 
 const RELAY = fileURLToPath(new URL("./budget/delay-relay.ts", import.meta.url));
@@ -95,6 +95,12 @@ export function parseBudgetOptions(args: readonly string[]): BudgetOptions {
   };
 }
 
+/** Other programs without what other virtual machines took. */
+function sharesBetween(before: MachineReading, after: MachineReading): Pick<BudgetRound, "othersShare" | "stealShare"> {
+  const [others, stealShare] = [othersShare(before, after), stolenShare(before, after)];
+  return { othersShare: others === null ? null : Math.max(0, others - (stealShare ?? 0)), stealShare };
+}
+
 async function round(target: Peer, options: BudgetOptions, generator: Generator, seed: number): Promise<BudgetRound> {
   const { rate, connections, seconds } = options;
   const before = readMachine();
@@ -104,7 +110,7 @@ async function round(target: Peer, options: BudgetOptions, generator: Generator,
     latenessP99Us: valueAtPercentile(distributionOf(result.lateness), 99),
     sent: result.sent,
     errors: result.errors,
-    ...loadBetween(before, readMachine()),
+    ...sharesBetween(before, readMachine()),
   };
 }
 

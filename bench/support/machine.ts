@@ -15,6 +15,8 @@ export interface MachineReading {
   readonly total: number;
   /** In programs: user, nice, system, and what the hypervisor gave to others. */
   readonly programs: number;
+  /** What the hypervisor gave to other machines while this one had work to do; part of `programs`. */
+  readonly stolen: number;
   /** This process, all below it, and all that it has started and that have ended. */
   readonly ours: number;
   /** Of the ended ones alone: load tools run to their end. */
@@ -30,7 +32,13 @@ export function readMachine(): MachineReading {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ended = (Number(fields[13]) + Number(fields[14])) * TICK_US;
   const living = readCpu(process.pid);
-  return { total: total * TICK_US, programs: (user + nice + system + steal) * TICK_US, ours: living.user + living.system + ended, ended };
+  return {
+    total: total * TICK_US,
+    programs: (user + nice + system + steal) * TICK_US,
+    stolen: steal * TICK_US,
+    ours: living.user + living.system + ended,
+    ended,
+  };
 }
 
 /** Share of all cores' time that programs other than ours used between two readings, 0..1; null when too little time passed. */
@@ -39,6 +47,12 @@ export function othersShare(before: MachineReading, after: MachineReading): numb
   if (total <= 0) return null;
   const others = after.programs - before.programs - (after.ours - before.ours);
   return Math.min(1, Math.max(0, others / total));
+}
+
+/** Share of all cores' time that the hypervisor gave away between two readings, 0..1; null when too little time passed. */
+export function stolenShare(before: MachineReading, after: MachineReading): number | null {
+  const total = after.total - before.total;
+  return total <= 0 ? null : Math.max(0, after.stolen - before.stolen) / total;
 }
 
 export function describeMachine(busyShareBefore: number | null): Machine {

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { loadBetween, parseStat } from "../../bench/budget/machine-load.ts";
 import { type BudgetPair, type BudgetRound, judgeBudget, noiseOf } from "../../bench/budget/verdict.ts";
 import { parseBudgetOptions } from "../../bench/budget.ts";
+import { othersShare, stolenShare } from "../../bench/support/machine.ts";
 import { createRandom } from "../../src/core/util/random.ts";
 import { distribution } from "./support/distributions.ts";
 
@@ -131,18 +131,11 @@ test("nothing measured is no verdict", () => {
   assert.equal(judgeBudget([], BUDGET_US).code, 2);
 });
 
-test("what others take is what is busy without us; where the kernel is silent nothing is claimed", () => {
-  const own = (ms: number): { user: number; system: number; threads: Map<string, number> } => ({
-    user: 0,
-    system: 0,
-    threads: new Map([["1/1", ms * 1e6]]),
-  });
-  const before = { ...parseStat("cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 1 2")!, own: own(0) };
-  const after = { ...parseStat("cpu  150 0 110 920 0 0 0 20 0 0\n")!, own: own(400) };
-  // 200 ticks: 60 busy, 40 of them ours, 20 stolen.
-  assert.deepEqual(loadBetween(before, after), { othersShare: 0.1, stealShare: 0.1 });
-  assert.deepEqual(loadBetween(null, after), { othersShare: null, stealShare: null });
-  assert.equal(parseStat("intr 1 2 3"), null);
+test("what the hypervisor gave away is a share of all cores' time", () => {
+  const reading = { total: 0, programs: 0, stolen: 0, ours: 0, ended: 0 };
+  assert.equal(stolenShare(reading, { ...reading, total: 2e6, programs: 9e5, stolen: 5e5 }), 0.25);
+  assert.equal(othersShare(reading, { ...reading, total: 2e6, programs: 9e5, stolen: 5e5, ours: 1e5 }), 0.4);
+  assert.equal(stolenShare(reading, reading), null);
 });
 
 test("options that make no sense are refused by name", () => {
