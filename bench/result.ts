@@ -90,6 +90,7 @@ export interface ScenarioResult {
   readonly loads: readonly LoadDescription[];
   /** `direct` first, then `weft`, then the peers. */
   readonly subjects: readonly SubjectResult[];
+  /** Those who take part elsewhere, but not here. */
   readonly skipped: readonly Skipped[];
   /** Was the proxy what was measured? */
   readonly selfChecks: readonly SelfCheck[];

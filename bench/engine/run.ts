@@ -57,6 +57,10 @@ function skippedEverywhere(scenarios: readonly ScenarioResult[]): Skipped[] {
   return first.skipped.filter((one) => scenarios.every((scenario) => scenario.skipped.some((other) => other.name === one.name)));
 }
 
+function withoutNames(all: readonly Skipped[], named: readonly Skipped[]): Skipped[] {
+  return all.filter((one) => !named.some((other) => other.name === one.name));
+}
+
 async function crossChecked(scenario: ScenarioResult, context: RunContext, isFirst: boolean): Promise<ScenarioResult> {
   const rates = rateChecks(scenario);
   const hasWeft = scenario.subjects.some((subject) => subject.role === "weft");
@@ -79,21 +83,28 @@ export async function runBench(request: RunRequest): Promise<BenchResult> {
     runnable.reduce((sum, scenario) => sum + estimateMs(scenario, request), 0),
     request.isSilent,
   );
-  const context: RunContext = { request, installed, originName, generator: new Generator(), progress, beganMs, hasRun: false };
+  const context: RunContext = { request, installed, originName, generator: new Generator(), progress, beganMs, pace: null };
   const scenarios: ScenarioResult[] = [];
   const notes: string[] = [];
   try {
+    let estimatedMs = 0;
     for (const scenario of request.scenarios) {
-      const result = await runScenario(scenario, { ...context, hasRun: scenarios.length > 0 });
-      if (typeof result === "string") notes.push(`${result}.`);
-      else scenarios.push(await crossChecked(result, context, scenarios.length === 0));
+      // How the estimates so far compare with the clock: they are the same kind of guess.
+      const pace = estimatedMs === 0 ? null : (performance.now() - beganMs) / estimatedMs;
+      const result = await runScenario(scenario, { ...context, pace });
+      if (typeof result === "string") {
+        notes.push(`${result}.`);
+        continue;
+      }
+      estimatedMs += estimateMs(scenario, request);
+      scenarios.push(await crossChecked(result, context, scenarios.length === 0));
     }
   } finally {
     context.generator.stop();
     progress.end();
   }
-  if (request.quick) notes.push("A quick run: it shows that everything works; its figures are worth little.");
   notes.push("Absolute figures depend on the machine and on who else uses it; ratios and differences within one run are what counts.");
+  const skipped = skippedEverywhere(scenarios);
   const { title, preset, commandLine, quick, pairs, workers, rateRps, connections } = request;
   return {
     format: RESULT_FORMAT,
@@ -104,8 +115,8 @@ export async function runBench(request: RunRequest): Promise<BenchResult> {
     options: { preset, quick, pairs, workers, rateRps, connections },
     machine,
     versions: versionsOf(scenarios, tools),
-    scenarios,
-    skipped: skippedEverywhere(scenarios),
+    scenarios: scenarios.map((scenario) => ({ ...scenario, skipped: withoutNames(scenario.skipped, skipped) })),
+    skipped,
     verdicts: scenarios.flatMap((scenario) => {
       const definition = request.scenarios.find((one) => one.name === scenario.name)!;
       return verdictsOf(definition, scenario.subjects, scenario.selfChecks);

@@ -31,8 +31,8 @@ export interface RunContext {
   readonly progress: Progress;
   /** Of performance.now(). */
   readonly beganMs: number;
-  /** A scenario has run before. */
-  readonly hasRun: boolean;
+  /** What earlier scenarios took, as a multiple of their estimates; null: this is the first. */
+  readonly pace: number | null;
 }
 
 interface ChosenLoad {
@@ -300,9 +300,9 @@ function resultOf(subject: Subject, weft: WeftRuntime | null): SubjectResult {
 export async function runScenario(scenario: Scenario, context: RunContext): Promise<ScenarioResult | string> {
   const startedAtMs = performance.now() - context.beganMs;
   const { deadlineMs } = context.request;
-  const isTooLong = deadlineMs !== null && startedAtMs + estimateMs(scenario, context.request) > deadlineMs;
   // The first one runs in any case, cut short by the deadline if need be.
-  if (isTooLong && context.hasRun) return `${scenario.name} was not run: the time of a quick run did not suffice`;
+  const endMs = context.pace === null ? 0 : startedAtMs + estimateMs(scenario, context.request) * context.pace;
+  if (deadlineMs !== null && endMs > deadlineMs) return `${scenario.name} was not run: the time of a quick run did not suffice`;
   const loads = chosenLoads(scenario, context.installed);
   if (loads.length === 0) return `${scenario.name} was not run: it needs ${missingTools(scenario)}`;
   const origins = await startOrigins(scenario.origin ?? context.originName, scenario);

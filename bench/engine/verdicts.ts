@@ -49,7 +49,7 @@ function cpuFigure(bar: Bar & { measure: "cpu" }, subjects: readonly SubjectResu
   }));
   const ratio = ratioOfPairs(pairs);
   if (ratio === null) return { value: null, reason: "no pair of rounds was measured" };
-  const reason = ratio.pairs < PAIRS_MIN ? `${ratio.pairs} pairs of rounds; at least ${PAIRS_MIN} decide` : null;
+  const reason = ratio.pairs < PAIRS_MIN ? `rounds: ${ratio.pairs}, at least ${PAIRS_MIN} are asked for` : null;
   return { value: ratio.median, reason };
 }
 

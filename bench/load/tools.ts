@@ -3,7 +3,7 @@
 // All three are closed-loop: what they say about latency leaves out what a waiting user would have seen. It is kept beside our own
 // figures for comparison, never instead of them.
 
-import { execFile } from "node:child_process";
+import { type ExecFileException, execFile } from "node:child_process";
 import type { ToolReport } from "../result.ts";
 import { TOOL_ENV, toolVersion } from "../support/child.ts";
 
@@ -39,12 +39,19 @@ export interface ToolResult {
   readonly output: string;
 }
 
+/** The last line that it wrote about it: tools repeat themselves. */
+function whyItFailed(error: ExecFileException, stderr: string, deadlineMs: number): string {
+  if (error.killed === true) return `it did not end within ${deadlineMs} ms`;
+  const last = stderr.trim().split("\n").at(-1) ?? "";
+  return last === "" ? `it ended with ${error.code ?? error.signal}` : last;
+}
+
 /** Runs a tool to its end. Rejects with its output when it fails or takes longer than the deadline. */
 export function runTool(command: string, args: readonly string[], deadlineMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(command, [...args], { env: TOOL_ENV, timeout: deadlineMs, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
-      else reject(new Error(`${command} ${args.join(" ")}: ${error.message}\n${stdout}\n${stderr}`));
+      else reject(new Error(`${[command, ...args].join(" ")}: ${whyItFailed(error, stderr, deadlineMs)}`));
     });
   });
 }
