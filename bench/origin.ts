@@ -6,6 +6,7 @@
 //   GET  /          248 bytes, as nginx's origin here serves
 //   GET  /64k /1m   65536 and 1048576 bytes
 //   GET  /slow?ms=N the 248 bytes after N milliseconds (at most 10 s)
+//   GET  /busy?us=N the 248 bytes after N microseconds of work (at most 100 ms): an origin that is the bottleneck
 //   POST /upload    reads the body, answers its size
 //   POST /hash      reads the body, answers its SHA-256
 //   GET  /echo      WebSocket: sends every message back
@@ -18,6 +19,7 @@ import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import { SMALL_BODY_BYTES } from "./peers/peer.ts";
 
 const SLOW_MS_MAX = 10_000;
+const BUSY_US_MAX = 100_000;
 
 const port = Number(process.argv[2]);
 if (!Number.isInteger(port)) {
@@ -47,6 +49,14 @@ function receive(response: HttpResponse, each: (bytes: Uint8Array) => void, done
     each(new Uint8Array(chunk));
     if (isLast && !isGone) response.end(done());
   });
+}
+
+/** Works, on the one thread that there is, before it answers. */
+function busy(response: HttpResponse, request: HttpRequest): void {
+  const us = Math.min(Number(request.getQuery("us") ?? 0) || 0, BUSY_US_MAX);
+  const end = performance.now() + us / 1000;
+  while (performance.now() < end);
+  response.end(small);
 }
 
 function upload(response: HttpResponse): void {
@@ -103,6 +113,7 @@ App()
   .get("/64k", serve(medium))
   .get("/1m", serve(large))
   .get("/slow", slow)
+  .get("/busy", busy)
   .post("/upload", upload)
   .post("/hash", hash)
   .any("/*", (response) => {
