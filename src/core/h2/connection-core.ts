@@ -118,7 +118,7 @@ export class ConnectionCore {
     else unsent.splice(index, 1);
     stream.id = this.nextId;
     this.nextId += 2;
-    this.guard.work++;
+    this.guard.opened++;
     this.table.add(stream);
   }
 

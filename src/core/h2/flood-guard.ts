@@ -34,11 +34,19 @@ const MILLI = 1000;
 /** Milliseconds after which every bucket is empty. */
 const LEAK_MS_MAX = BURST_SECONDS * 1000;
 
-/** Events that one piece of work makes room for. */
-const WORK_SHARE = new Int32Array(KINDS);
-WORK_SHARE[Flood.refusal] = 1;
-WORK_SHARE[Flood.priority] = 2;
-WORK_SHARE[Flood.windowUpdate] = 4;
+/**
+ * Room that one stream opened makes, in thousandths of an event. Resets: a busy connection between proxies carries the cancellations of many
+ * clients, a fourth of its requests at most; a rapid reset makes one per stream, and three fourths of each stay in the bucket.
+ */
+const OPENED_SHARE = new Int32Array(KINDS);
+OPENED_SHARE[Flood.reset] = MILLI / 4;
+OPENED_SHARE[Flood.refusal] = MILLI;
+OPENED_SHARE[Flood.priority] = 2 * MILLI;
+OPENED_SHARE[Flood.windowUpdate] = 4 * MILLI;
+
+/** And one DATA frame sent. */
+const SENT_SHARE = new Int32Array(KINDS);
+SENT_SHARE[Flood.windowUpdate] = 4 * MILLI;
 
 /** For logs: why the connection ended, by kind. */
 const REASONS: readonly string[] = [
@@ -59,8 +67,9 @@ export class FloodGuard {
   readonly #levels = new Float64Array(KINDS);
   readonly #lastMs = new Float64Array(KINDS);
   readonly #lastWork = new Float64Array(KINDS);
-  /** Streams opened and DATA frames sent: the owner counts. */
-  work = 0;
+  /** Streams opened (not those that were refused) and DATA frames sent: the connection counts. */
+  opened = 0;
+  sent = 0;
 
   constructor(limits: H2Limits) {
     const rates = this.#rates;
@@ -82,11 +91,9 @@ export class FloodGuard {
     const elapsedMs = Math.min(Math.max(Math.trunc(nowMs - this.#lastMs[kind]!), 0), LEAK_MS_MAX);
     let level = this.#levels[kind]! - elapsedMs * rate;
     this.#lastMs[kind] = elapsedMs === LEAK_MS_MAX ? nowMs : this.#lastMs[kind]! + elapsedMs;
-    const share = WORK_SHARE[kind]!;
-    if (share > 0) {
-      level -= (this.work - this.#lastWork[kind]!) * share * MILLI;
-      this.#lastWork[kind] = this.work;
-    }
+    const work = this.opened * OPENED_SHARE[kind]! + this.sent * SENT_SHARE[kind]!;
+    level -= work - this.#lastWork[kind]!;
+    this.#lastWork[kind] = work;
     level = Math.max(level, 0) + MILLI;
     this.#levels[kind] = level;
     return level > rate * BURST_SECONDS * MILLI;

@@ -20,7 +20,10 @@ export interface H2Limits {
   readonly maxFrameSizeBytes: number;
   /** bytes. Dynamic table of our decoder, and the most of the peer's that our encoder uses. 4096: the protocol's default. */
   readonly headerTableBytes: number;
-  /** 1/s. RST_STREAM for open streams (rapid reset, CVE-2023-44487): each may have started upstream work. 100: all streams once a second. */
+  /**
+   * 1/s. RST_STREAM for open streams (rapid reset, CVE-2023-44487): each may have started upstream work. 75, and a fourth of the streams opened
+   * make room: an attack has started 200 requests when it is cut off; 100 streams that time out each second pass.
+   */
   readonly resetsPerSecondMax: number;
   /** 1/s. Streams that we reset because of what the peer sent (MadeYouReset, CVE-2025-8671). 50. */
   readonly faultsPerSecondMax: number;
@@ -38,7 +41,7 @@ export interface H2Limits {
   readonly tinyDataPerSecondMax: number;
   /** 1/s. WINDOW_UPDATE. 1000; each DATA frame that we send, and each stream opened, makes room for four. */
   readonly windowUpdatesPerSecondMax: number;
-  /** 1/s. Frames of unknown types, GOAWAY, late frames for streams that we reset. 1000. */
+  /** 1/s. Frames of unknown types, GOAWAY, late HEADERS and small late DATA for streams that we reset. 1000. */
   readonly unknownFramesPerSecondMax: number;
 }
 
@@ -52,7 +55,7 @@ export const DEFAULT_H2_LIMITS: H2Limits = Object.freeze({
   headerCountMax: 100,
   maxFrameSizeBytes: 16_384,
   headerTableBytes: 4096,
-  resetsPerSecondMax: 100,
+  resetsPerSecondMax: 75,
   faultsPerSecondMax: 50,
   refusalsPerSecondMax: 500,
   settingsPerSecondMax: 16,

@@ -23,6 +23,12 @@ import { readTrailers } from "./trailers.ts";
 /** DATA of less is tiny: a gRPC message has a prefix of five bytes, a WebSocket frame of a client six. */
 const TINY_BYTES_MAX = 4;
 
+/** Heads of 1xx before the final one: servers send one or two. */
+const INTERIMS_MAX = 32;
+
+/** Bytes of a late DATA frame that is not counted: it cost its sender as much as us. Smaller ones may be a flood. */
+const LATE_BYTES_MIN = 256;
+
 export class Receiver implements FrameSink {
   readonly #core: ConnectionCore;
   readonly #control: ControlFrames;
@@ -55,7 +61,7 @@ export class Receiver implements FrameSink {
     }
     const stream = core.table.get(streamId);
     if (stream === null || !this.#admit(stream, flags, size, dataSize)) {
-      if (stream === null) this.#late(streamId);
+      if (stream === null) this.#late(streamId, size);
       core.drainConnection(size);
       return;
     }
@@ -127,16 +133,15 @@ export class Receiver implements FrameSink {
       else this.#receiveResponse(stream, code, isEnd);
     } else if (!core.isServer) {
       if (this.#control.isIdle(streamId)) core.fail(H2Error.protocolError, "HEADERS on a stream that nobody opened");
-      else this.#late(streamId);
+      else this.#late(streamId, 0);
     } else if ((streamId & 1) === 0) core.fail(H2Error.protocolError, "a client's stream has an even number");
-    else if (streamId <= core.lastPeerId) this.#late(streamId);
+    else if (streamId <= core.lastPeerId) this.#late(streamId, 0);
     else this.#receiveRequest(streamId, code, isEnd, dependency === streamId);
   }
 
   #receiveRequest(streamId: number, code: HpackCode, isEnd: boolean, dependsOnItself: boolean): void {
     const core = this.#core;
     core.lastPeerId = streamId;
-    core.guard.work++;
     if (core.slotCount >= core.limits.streamsMax || core.goawaySent === Goaway.final) {
       core.refuseStream(streamId, H2Error.refusedStream, Flood.refusal);
       return;
@@ -147,6 +152,7 @@ export class Receiver implements FrameSink {
       core.refuseStream(streamId, H2Error.protocolError, Flood.fault);
       return;
     }
+    core.guard.opened++;
     const { head } = core.scratch;
     const stream = core.takeStream(NOBODY);
     stream.id = streamId;
@@ -175,7 +181,8 @@ export class Receiver implements FrameSink {
     }
     const { head } = core.scratch;
     if (result === WELL_FORMED && head.status < 200) {
-      if (!core.countFlood(Flood.unknown)) owner.onHead(head, false);
+      if (++stream.interims > INTERIMS_MAX) core.failStream(stream, H2Error.enhanceYourCalm);
+      else owner.onHead(head, false);
       return;
     }
     stream.hasHead = true;
@@ -206,8 +213,8 @@ export class Receiver implements FrameSink {
     owner.onEnd(trailers.start === trailers.end ? null : trailers);
   }
 
-  /** DATA or HEADERS for a stream that is not open. */
-  #late(streamId: number): void {
+  /** DATA of `size` bytes or HEADERS (0) for a stream that is not open. */
+  #late(streamId: number, size: number): void {
     const core = this.#core;
     if (this.#control.isIdle(streamId)) {
       core.fail(H2Error.protocolError, "a frame on an idle stream");
@@ -215,7 +222,7 @@ export class Receiver implements FrameSink {
     }
     switch (core.resets.whoReset(streamId)) {
       case ResetBy.us:
-        core.countFlood(Flood.unknown);
+        if (size < LATE_BYTES_MIN) core.countFlood(Flood.unknown);
         return;
       case ResetBy.peer:
         core.refuseStream(streamId, H2Error.streamClosed, Flood.fault);

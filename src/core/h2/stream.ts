@@ -32,6 +32,8 @@ export class Stream implements H2Stream {
   /** Receiving: the final head came; Content-Length that is still to come, -1 unknown. */
   hasHead = false;
   remaining = -1;
+  /** Heads of 1xx so far. */
+  interims = 0;
   /** What comes is dropped: its head was refused. */
   isDiscarding = false;
   /** The request was HEAD, or CONNECT: what its response may have. */
@@ -73,6 +75,7 @@ export class Stream implements H2Stream {
     this.isReleased = false;
     this.hasHead = false;
     this.remaining = -1;
+    this.interims = 0;
     this.isDiscarding = false;
     this.isHead = false;
     this.isTunnel = false;
@@ -187,7 +190,7 @@ export class Stream implements H2Stream {
       output.write(buffer, p, p + size, lease);
       sendWindow.available -= size;
       core.sendWindow.available -= size;
-      core.guard.work++;
+      core.guard.sent++;
       p += size;
     }
     return p;

@@ -57,13 +57,29 @@ describe("the flood guard", () => {
     assert.ok(guard.isOver(Flood.reset, 1000));
   });
 
-  it("lets work pay for window updates and priorities, and for nothing that may start work upstream", () => {
+  it("lets streams opened and DATA sent pay for window updates, and streams for priorities", () => {
     const guard = new FloodGuard(DEFAULT_H2_LIMITS);
-    for (const kind of [Flood.windowUpdate, Flood.priority, Flood.reset, Flood.ping]) burstAt(guard, kind, 1000);
-    guard.work += 100;
+    for (const kind of [Flood.windowUpdate, Flood.priority, Flood.ping, Flood.fault]) burstAt(guard, kind, 1000);
+    guard.opened += 50;
+    guard.sent += 50;
     assert.equal(burstAt(guard, Flood.windowUpdate, 1000), 399, "the event that was one too many is paid, too");
-    assert.equal(burstAt(guard, Flood.priority, 1000), 199);
-    assert.equal(burstAt(guard, Flood.reset, 1000), 0);
+    assert.equal(burstAt(guard, Flood.priority, 1000), 99);
     assert.equal(burstAt(guard, Flood.ping, 1000), 0);
+    assert.equal(burstAt(guard, Flood.fault, 1000), 0);
+  });
+
+  it("lets a fourth of the streams be reset for ever, and stops a rapid reset after 200", () => {
+    const patient = new FloodGuard(DEFAULT_H2_LIMITS);
+    for (let i = 0; i < 10_000; i++) {
+      patient.opened += 4;
+      assert.ok(!patient.isOver(Flood.reset, 1000), `reset ${i}`);
+    }
+    const attacked = new FloodGuard(DEFAULT_H2_LIMITS);
+    let started = 0;
+    do {
+      attacked.opened++;
+      started++;
+    } while (!attacked.isOver(Flood.reset, 1000));
+    assert.ok(started <= 201, `${started} were started`);
   });
 });
