@@ -38,6 +38,9 @@ const SLOT_MASK = SLOTS - 1;
 /** A field larger than this part of the table would push out too much: it stays a literal. */
 const ENTRY_SHARE_MAX = 4;
 
+/** Bytes. Longer values are compared by the native call, which costs what a loop over 60 bytes does (native-notes/hpack.md). */
+const LOOP_BYTES_MAX = 64;
+
 /** Static index of `:status: 200`, and of the names of pseudo-header fields. */
 const STATUS_NAME = 8;
 const PSEUDO_STATIC = new Uint8Array(6);
@@ -311,6 +314,7 @@ function isSameName(buf: Buffer, start: number, end: number, stored: Buffer, at:
 }
 
 function isSame(buf: Buffer, start: number, end: number, stored: Buffer, at: number): boolean {
+  if (end - start > LOOP_BYTES_MAX) return buf.compare(stored, at, at + end - start, start, end) === 0;
   const shift = at - start;
   for (let p = start; p < end; p++) {
     if (buf[p] !== stored[p + shift]) return false;
