@@ -63,7 +63,7 @@ export interface Machine {
   /** `Linux 6.1.0-18-amd64`. */
   readonly kernel: string;
   readonly arch: string;
-  /** Share of all cores' time that others used in a second before the run, 0..1. */
+  /** Share of all cores' time that others used in a moment before the run (1 s, in a quick run 0.2 s), 0..1. */
   readonly busyShareBefore: number | null;
 }
 
