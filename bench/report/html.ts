@@ -21,7 +21,7 @@ figure{margin:0 0 14px;break-inside:avoid;border:1px solid var(--grid);border-ra
 .chart{display:block;width:100%;height:auto}
 .scroll{overflow-x:auto;margin:14px 0}
 table{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums}
-caption{text-align:left;font-weight:600;padding:4px 0;font-size:15px}
+caption{text-align:left;white-space:nowrap;font-weight:600;padding:4px 0;font-size:15px}
 th,td{padding:3px 14px 3px 0;text-align:right;border-bottom:1px solid var(--grid);vertical-align:top;white-space:nowrap}
 th{font-weight:600;color:var(--faint)}.words{text-align:left}td.wrap{white-space:normal;min-width:180px;max-width:520px}
 tr.strong td{font-weight:650}td small{display:block;font-size:11.5px;line-height:1.2;font-weight:400;color:var(--faint)}.below{font-size:13px;color:var(--faint);margin:-8px 0 14px;max-width:900px}

@@ -5,12 +5,18 @@ import { plainTable } from "./table.ts";
 
 const MARKS = { plain: "note", warn: "CAREFUL", fail: "DOES NOT COUNT" } as const;
 
+function remarkLine(block: Section["blocks"][number]): string {
+  return block.kind === "remark" ? `${MARKS[block.state]}: ${block.text}` : "";
+}
+
 function sectionText(section: Section): string {
-  const parts = section.blocks.flatMap((block) => {
-    if (block.kind === "table") return block.isDetail ? [] : [plainTable(block)];
-    if (block.kind === "remark") return section.id === "setup" ? [] : [`${MARKS[block.state]}: ${block.text}`];
-    return [];
-  });
+  const parts: string[] = [];
+  const remarks = section.blocks.filter((block) => block.kind === "remark" && section.id !== "setup");
+  for (const block of section.blocks) {
+    if (block.kind === "table" && !block.isDetail) parts.push(plainTable(block));
+    // Remarks stand together, where the first of them is.
+    else if (block === remarks[0]) parts.push(remarks.map(remarkLine).join("\n"));
+  }
   if (parts.length === 0) return "";
   const head = section.text === null ? section.title : `${section.title}: ${section.text}`;
   return [head, "=".repeat(Math.min(head.length, 100)), ...parts].join("\n\n").replace("\n\n=", "\n=");

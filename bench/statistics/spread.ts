@@ -10,6 +10,9 @@ export interface Spread {
   readonly count: number;
 }
 
+/** With fewer figures than this the middle half is no more than the figures themselves. */
+export const SPREAD_COUNT_MIN = 3;
+
 /** Value at a share 0..1 of a sorted list, interpolated. */
 function quantile(sorted: readonly number[], share: number): number {
   const at = (sorted.length - 1) * share;

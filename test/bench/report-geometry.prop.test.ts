@@ -87,7 +87,8 @@ test("bars of CPU", () => {
     fc.property(names, fc.array(bar, { minLength: 14, maxLength: 14 }), what, (all, figures, title) => {
       const bars = all.map((one, index): CpuBar => {
         const { totalUs, userShare, spread, ratio } = figures[index]!;
-        return { name: one, totalUs, userShare, ratio, q1Us: totalUs * (1 - spread), q3Us: totalUs * (1 + spread) };
+        const middle = index % 3 === 0 ? null : { lowUs: totalUs * (1 - spread), highUs: totalUs * (1 + spread) };
+        return { name: one, totalUs, userShare, ratio, middle };
       });
       check(cpuBars("id", "CPU per request", title, bars, paletteOf(all)));
     }),

@@ -95,6 +95,22 @@ test("a subject that failed is named with the reason and has no figures", () => 
   assert.match(html, /remark fail/);
 });
 
+test("what a self-check says of several subjects is said once", () => {
+  const check = (subject: string, state: "ok" | "fail") =>
+    ({ name: "generator-late", load: "open-loop", subject, state, value: 1, limit: 0, unit: "us", message: "too late" }) as const;
+  const checked = withScenario((scenario) => ({
+    ...scenario,
+    selfChecks: [check("weft", "fail"), check("nginx", "fail"), check("haproxy", "ok")],
+  }));
+  assert.match(forms(checked).terminal, /\n\nDOES NOT COUNT: weft, nginx; open-loop: too late\n\n/);
+});
+
+test("one round has no middle half, in the table or in the picture", () => {
+  const { terminal, html } = forms(sampleResult({ rounds: 1 }));
+  assert.match(terminal, /weft +[\d.]+ +[\d.]+ +[\d.]+ +1\.\d\d +- +20 000 +1\n/);
+  assert.doesNotMatch(html, /class="whisker"/);
+});
+
 test("a quick run says that it is one", () => {
   for (const text of Object.values(forms(sampleResult({ quick: true })))) assert.match(text, /quick run: .+ worth little/);
 });

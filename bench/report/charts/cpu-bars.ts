@@ -12,9 +12,8 @@ export interface CpuBar {
   readonly totalUs: number;
   /** Of the total, by the kernel's ticks: 0..1. */
   readonly userShare: number;
-  /** Middle half of the rounds. */
-  readonly q1Us: number;
-  readonly q3Us: number;
+  /** Middle half of the rounds; null when there are too few for one. */
+  readonly middle: { readonly lowUs: number; readonly highUs: number } | null;
   /** `1.3 x nginx`; empty without a ratio. */
   readonly ratio: string;
 }
@@ -28,13 +27,18 @@ const TICKS_WANTED = 5;
 export function cpuBars(id: string, title: string, what: string, bars: readonly CpuBar[], palette: Palette): Chart | null {
   if (bars.length === 0) return null;
   const canvas = new Canvas(CHART_WIDTH);
-  const top = drawCpuLegend(canvas, drawTitle(canvas, title, what)) + 2;
+  const top =
+    drawCpuLegend(
+      canvas,
+      bars.some((bar) => bar.middle !== null),
+      drawTitle(canvas, title, what),
+    ) + 2;
   const names = Math.min(NAME_WIDTH_MAX, Math.max(...bars.map((bar) => textWidth(bar.name, FONT_SIZE * 1.06))));
   const said = bars.map((bar) => [`${figure(bar.totalUs)} µs`, bar.ratio] as const);
   const columns = [0, 1].map((column) => Math.max(0, ...said.map((texts) => textWidth(texts[column as 0 | 1], FONT_SIZE * 1.06))));
   const right = CHART_WIDTH - MARGIN - columns[0]! - columns[1]! - 26;
   const plot = { left: MARGIN + names + 10, right, top, bottom: top + bars.length * ROW };
-  const ticks = linearTicks(Math.max(...bars.map((bar) => Math.max(bar.totalUs, bar.q3Us))), TICKS_WANTED);
+  const ticks = linearTicks(Math.max(...bars.map((bar) => Math.max(bar.totalUs, bar.middle?.highUs ?? 0))), TICKS_WANTED);
   const x = linearScale(0, ticks.at(-1)!, plot.left, plot.right);
   for (const tick of ticks) canvas.line(x(tick), plot.top, x(tick), plot.bottom, "grid");
   for (const [index, bar] of bars.entries()) {
@@ -44,8 +48,7 @@ export function cpuBars(id: string, title: string, what: string, bars: readonly 
     const [barTop, bottom] = [middle - BAR / 2, middle + BAR / 2];
     canvas.rect({ left: plot.left, right: split, top: barTop, bottom }, fillClass(style, "full"));
     canvas.rect({ left: split, right: x(bar.totalUs), top: barTop, bottom }, fillClass(style, "half"));
-    canvas.line(x(bar.q1Us), middle, x(bar.q3Us), middle, "whisker");
-    for (const end of [bar.q1Us, bar.q3Us]) canvas.line(x(end), middle - 4, x(end), middle + 4, "whisker");
+    if (bar.middle !== null) drawWhisker(canvas, x(bar.middle.lowUs), x(bar.middle.highUs), middle);
     const className = style.isEmphasised ? "t strong" : "t";
     const baseline = middle + FONT_SIZE * 0.35;
     canvas.label(fitted(bar.name, FONT_SIZE * 1.06, NAME_WIDTH_MAX), plot.left - 8, baseline, { anchor: "end", className });
@@ -62,20 +65,19 @@ export function cpuBars(id: string, title: string, what: string, bars: readonly 
   );
 }
 
-function drawCpuLegend(canvas: Canvas, top: number): number {
+function drawWhisker(canvas: Canvas, from: number, to: number, y: number): void {
+  canvas.line(from, y, to, y, "whisker");
+  for (const end of [from, to]) canvas.line(end, y - 4, end, y + 4, "whisker");
+}
+
+function drawCpuLegend(canvas: Canvas, hasWhiskers: boolean, top: number): number {
   const style = { color: 0, dash: 0, marker: 0, isEmphasised: false };
   const swatch = (strength: "full" | "half") => (on: Canvas, from: number, to: number, y: number) =>
     on.rect({ left: from, right: to, top: y - 5, bottom: y + 5 }, fillClass(style, strength));
   const entries = [
     { text: "user", draw: swatch("full") },
     { text: "system", draw: swatch("half") },
-    {
-      text: "middle half of the rounds",
-      draw: (on: Canvas, from: number, to: number, y: number) => {
-        on.line(from, y, to, y, "whisker");
-        for (const end of [from, to]) on.line(end, y - 4, end, y + 4, "whisker");
-      },
-    },
+    ...(hasWhiskers ? [{ text: "middle half of the rounds", draw: drawWhisker }] : []),
   ];
   return Math.max(drawLegend(canvas, entries, top), top + LINE_HEIGHT);
 }

@@ -1,7 +1,7 @@
 // The pictures of one scenario, from the result document.
 
 import type { LoadDescription, Round, ScenarioResult, SubjectResult } from "../../result.ts";
-import { spreadOf } from "../../statistics/spread.ts";
+import { SPREAD_COUNT_MIN, spreadOf } from "../../statistics/spread.ts";
 import { figure, slug } from "../figures.ts";
 import { cpuRatio, loadsWith, mergedLatency, roundsOf, subjectNamed } from "../rounds.ts";
 import type { Chart } from "./canvas.ts";
@@ -19,7 +19,7 @@ function barOf(scenario: ScenarioResult, subject: SubjectResult, load: LoadDescr
     .map((round) => round.cpu)
     .filter((cpu) => cpu !== null);
   if (cpus.length === 0) return null;
-  const { median, q1, q3 } = spreadOf(cpus.map((cpu) => cpu.totalUs));
+  const { median, q1, q3, count } = spreadOf(cpus.map((cpu) => cpu.totalUs));
   const [user, system] = [cpus.reduce((sum, cpu) => sum + cpu.userUs, 0), cpus.reduce((sum, cpu) => sum + cpu.systemUs, 0)];
   const reference = scenario.reference === null ? null : subjectNamed(scenario, scenario.reference);
   const ratio = reference === null || reference === subject ? null : cpuRatio(subject, reference, load.id);
@@ -28,8 +28,7 @@ function barOf(scenario: ScenarioResult, subject: SubjectResult, load: LoadDescr
     totalUs: median,
     // Ticks may have seen nothing at all in a short run: then the whole is drawn as user time.
     userShare: user + system > 0 ? user / (user + system) : 1,
-    q1Us: q1,
-    q3Us: q3,
+    middle: count < SPREAD_COUNT_MIN ? null : { lowUs: q1, highUs: q3 },
     ratio: ratio === null ? "" : `${figure(ratio.median)} x ${reference!.name}`,
   };
 }

@@ -107,12 +107,19 @@ export function footprintTables(result: BenchResult): Table[] {
   ];
 }
 
-/** Only what did not pass: the rest is in the document. */
+/** Only what did not pass: the rest is in the document. What is said of several subjects is said once. */
 export function checkSentences(scenario: ScenarioResult): { readonly state: "warn" | "fail"; readonly text: string }[] {
-  return scenario.selfChecks.flatMap((check) => {
-    if (check.state === "ok") return [];
-    const where = [check.subject, check.load].filter((part) => part !== null).join(", ");
-    return [{ state: check.state, text: where === "" ? check.message : `${where}: ${check.message}` }];
+  const groups = new Map<string, { state: "warn" | "fail"; load: string | null; message: string; subjects: string[] }>();
+  for (const { state, load, subject, message } of scenario.selfChecks) {
+    if (state === "ok") continue;
+    const key = JSON.stringify([state, load, message]);
+    const group = groups.get(key) ?? { state, load, message, subjects: [] };
+    if (subject !== null) group.subjects.push(subject);
+    groups.set(key, group);
+  }
+  return [...groups.values()].map(({ state, load, message, subjects }) => {
+    const where = [subjects.join(", "), load ?? ""].filter((part) => part !== "").join("; ");
+    return { state, text: where === "" ? message : `${where}: ${message}` };
   });
 }
 

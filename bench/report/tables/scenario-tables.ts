@@ -3,7 +3,7 @@
 import type { LoadDescription, Memory, Round, ScenarioResult, SubjectResult } from "../../result.ts";
 import { addedAt } from "../../statistics/added.ts";
 import { PERCENTILES, percentileOrNull } from "../../statistics/distribution.ts";
-import { median } from "../../statistics/spread.ts";
+import { SPREAD_COUNT_MIN, median } from "../../statistics/spread.ts";
 import { NONE, count, figure, megabytes, milliseconds, percent, withInterval } from "../figures.ts";
 import { cpuRatio, directOf, latencyPairs, loadsWith, mergedLatency, roundsOf, subjectNamed } from "../rounds.ts";
 import { type Table, table } from "../table.ts";
@@ -76,7 +76,7 @@ export function cpuTable(scenario: ScenarioResult, load: LoadDescription): Table
       figure(medianOf(rounds, (round) => round.cpu?.userUs ?? null)),
       figure(medianOf(rounds, (round) => round.cpu?.systemUs ?? null)),
       ratio === null ? own : withInterval(figure(ratio.median), ratio.interval, figure),
-      ratio === null ? NONE : `${figure(ratio.q1)} to ${figure(ratio.q3)}`,
+      ratio === null || ratio.pairs < SPREAD_COUNT_MIN ? NONE : `${figure(ratio.q1)} to ${figure(ratio.q3)}`,
       count(medianOf(rounds, (round) => round.achievedRps)),
       String(rounds.length),
     ];
