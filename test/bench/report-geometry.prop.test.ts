@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Box, type Chart, type Label, Canvas, fitted, labelBox, textWidth } from "../../bench/report/charts/canvas.ts";
+import { type Box, type Chart, type Label, Canvas, fitted, labelBox, textWidth, wrapped } from "../../bench/report/charts/canvas.ts";
 import { type CpuBar, cpuBars } from "../../bench/report/charts/cpu-bars.ts";
 import { latencyCurve } from "../../bench/report/charts/latency-curve.ts";
 import { Palette, lineClass } from "../../bench/report/charts/palette.ts";
@@ -151,6 +151,21 @@ test("a text is cut to its room and says so", () => {
       assert.ok(textWidth(cut, 12) <= width);
       assert.ok(cut === text || cut.endsWith("..."));
     }),
+  );
+});
+
+test("a text that is broken into lines keeps all its words, unless the last line is cut", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ minLength: 1, maxLength: 12 }), { maxLength: 20 }),
+      fc.integer({ min: 120, max: 400 }),
+      (parts, width) => {
+        const text = parts.join(" ").replace(/\s+/g, " ").trim();
+        const lines = wrapped(text, 12, width, 2);
+        assert.ok(lines.length <= 2 && lines.every((line) => textWidth(line, 12) <= width));
+        if (lines.join(" ") !== text) assert.ok(lines.at(-1)!.endsWith("..."));
+      },
+    ),
   );
 });
 

@@ -60,6 +60,22 @@ export function fitted(text: string, size: number, width: number): string {
   return `${kept.trimEnd()}...`;
 }
 
+/** The text in at most so many lines, broken at spaces; what does not fit into the last is cut. */
+export function wrapped(text: string, size: number, width: number, linesMax: number): string[] {
+  const lines: string[] = [];
+  let rest = text.trim();
+  while (rest !== "") {
+    if (lines.length === linesMax - 1 || textWidth(rest, size) <= width) return [...lines, fitted(rest, size, width)];
+    let cut = rest.length;
+    while (cut > 0 && textWidth(rest.slice(0, cut), size) > width) cut = rest.lastIndexOf(" ", cut - 1);
+    // A single word that is too long has no place to break.
+    if (cut <= 0) return [...lines, fitted(rest, size, width)];
+    lines.push(rest.slice(0, cut));
+    rest = rest.slice(cut).trimStart();
+  }
+  return lines;
+}
+
 export function labelBox(label: Label): Box {
   const width = textWidth(label.text, label.size);
   const before = label.anchor === "start" ? 0 : label.anchor === "middle" ? width / 2 : width;

@@ -1,6 +1,6 @@
 // What the pictures have in common: title, legend, axes with their names.
 
-import { FONT_SIZE, TITLE_SIZE, type Box, type Canvas, fitted, textWidth } from "./canvas.ts";
+import { FONT_SIZE, TITLE_SIZE, type Box, type Canvas, fitted, textWidth, wrapped } from "./canvas.ts";
 import { type Palette, type SeriesStyle, fillClass, lineClass } from "./palette.ts";
 import { type Scale, tickText } from "./scale.ts";
 
@@ -11,16 +11,21 @@ export const LINE_HEIGHT = 18;
 
 /** Baseline of the figures below a plot: clear of the lowest figure at its left. */
 const TICK_DROP = FONT_SIZE + 7;
+const SUBTITLE_LINES_MAX = 2;
 const SWATCH = 28;
 const SWATCH_GAP = 6;
 const ENTRY_GAP = 16;
 
-/** Title and what was done; returns the y below them. */
+/** Title, and what was done in one line or two; returns the y below them. */
 export function drawTitle(canvas: Canvas, title: string, subtitle: string): number {
   const width = canvas.width - 2 * MARGIN;
-  canvas.label(fitted(title, TITLE_SIZE * 1.06, width), MARGIN, MARGIN + TITLE_SIZE, { size: TITLE_SIZE, className: "t strong" });
-  canvas.label(fitted(subtitle, FONT_SIZE, width), MARGIN, MARGIN + TITLE_SIZE + LINE_HEIGHT, { className: "t faint-text" });
-  return MARGIN + TITLE_SIZE + LINE_HEIGHT + 6;
+  let y = MARGIN + TITLE_SIZE;
+  canvas.label(fitted(title, TITLE_SIZE * 1.06, width), MARGIN, y, { size: TITLE_SIZE, className: "t strong" });
+  for (const line of wrapped(subtitle, FONT_SIZE, width, SUBTITLE_LINES_MAX)) {
+    y += LINE_HEIGHT;
+    canvas.label(line, MARGIN, y, { className: "t faint-text" });
+  }
+  return y + 6;
 }
 
 export interface LegendEntry {

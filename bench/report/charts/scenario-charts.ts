@@ -8,7 +8,7 @@ import type { Chart } from "./canvas.ts";
 import { type CpuBar, cpuBars } from "./cpu-bars.ts";
 import { latencyCurve } from "./latency-curve.ts";
 import type { Palette } from "./palette.ts";
-import { type TimeSeries, timeline } from "./timeline.ts";
+import { type TimeSeries, type TimeSlice, timeline } from "./timeline.ts";
 
 function idOf(scenario: ScenarioResult, load: LoadDescription, picture: string): string {
   return slug(`${scenario.name}-${load.id}-${picture}`);
@@ -64,11 +64,12 @@ function timeChart(scenario: ScenarioResult, load: LoadDescription, palette: Pal
   return timeline(idOf(scenario, load, "time"), `${scenario.name}: ${load.what}`, series, ends, palette);
 }
 
-/** Slices begin in the round that they belong to: what is answered after its end stands at the end. */
-function slicesOf(round: Round) {
+/** Each slice at its middle; what is answered after the end of the round stands at the end. */
+function slicesOf(round: Round): TimeSlice[] {
+  const half = round.slices.length < 2 ? 0 : (round.slices[1]!.atMs - round.slices[0]!.atMs) / 2;
   return round.slices
     .filter((slice) => slice.count > 0)
-    .map((slice) => ({ atMs: Math.min(slice.atMs, round.durationMs), p50Us: slice.p50Us, maxUs: slice.maxUs }));
+    .map((slice) => ({ atMs: Math.min(slice.atMs + half, round.durationMs), p50Us: slice.p50Us, maxUs: slice.maxUs }));
 }
 
 export function scenarioCharts(scenario: ScenarioResult, palette: Palette): Chart[] {

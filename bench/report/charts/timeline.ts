@@ -9,7 +9,7 @@ import { type Palette, fillClass, lineClass } from "./palette.ts";
 import { type Scale, linearScale, linearTicks, logScale, logTicks, thinned, tickText } from "./scale.ts";
 
 export interface TimeSlice {
-  /** From the start of its round, milliseconds. */
+  /** Its place from the start of its round, milliseconds. */
   readonly atMs: number;
   readonly p50Us: number;
   readonly maxUs: number;
