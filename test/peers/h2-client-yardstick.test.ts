@@ -1,10 +1,11 @@
 // The cases of HTTP/2 clients against HAProxy's upstream side: what a proxy makes of bad answers. Cases in which Debian's HAProxy departs
-// from the RFC say nothing about the case and are left out; Node's client (test/h2/client-conformance.test.ts) keeps all but the first.
+// from the RFC say nothing about the case and are left out. What HAProxy does not keep, nghttp does: the same cases, asked directly.
 
 import { isListening } from "../../bench/support/child.ts";
 import { askThrough, type Asker, testClient } from "../h2/conformance/client-suite.ts";
 import { clientCases } from "../h2/conformance/client-cases.ts";
 import { startH2Haproxy } from "./support/h2-haproxy.ts";
+import { runTool } from "./support/tools.ts";
 
 /** What HAProxy 2.6 does instead. */
 const DEPARTS: Readonly<Record<string, string>> = {
@@ -33,3 +34,16 @@ async function askOnce(serverPort: number): Promise<boolean> {
 const keptCases = clientCases().filter(({ id }) => !(id in DEPARTS));
 
 testClient("HAProxy", async (port): Promise<Asker> => ({ ask: () => askOnce(port), stop: async () => {} }), [], keptCases);
+
+/** What `nghttp -v` says when it refuses: an error of its own, not the courteous GOAWAY at the end. */
+const NGHTTP_REFUSAL = /send (RST_STREAM|GOAWAY) frame[^\n]*\n[^\n]*?\(error_code=(?!NO_ERROR)/;
+
+async function askNghttp(serverPort: number): Promise<boolean> {
+  const url = `http://127.0.0.1:${serverPort}/`;
+  const { stdout } = await runTool("nghttp", ["-nv", "--no-dep", "--timeout=5", url]);
+  const text = stdout.toString("latin1").replaceAll(/\x1b\[[0-9;]*m/g, "");
+  const isWhole = /recv (HEADERS|DATA) frame [^\n]*\n +; END_STREAM/.test(text) && /:status: 200/.test(text);
+  return isWhole && !NGHTTP_REFUSAL.test(text);
+}
+
+testClient("nghttp", async (port): Promise<Asker> => ({ ask: () => askNghttp(port), stop: async () => {} }));
