@@ -96,7 +96,10 @@ export class HpackEncoder {
     if (this.#smallest < 0 || wanted < this.#smallest) this.#smallest = wanted;
   }
 
-  /** Begins a block at `at`: `BLOCK_ROOM` bytes of room. Every block begins here. Returns the offset behind it. */
+  /**
+   * Begins a block at `at`: `BLOCK_ROOM` bytes of room. Every block begins here, and a block that has begun is sent, in this order, even if its
+   * stream has ended meanwhile: the peer's table follows what is written. Returns the offset behind it.
+   */
   begin(out: Buffer, at: number): number {
     if (this.#smallest < 0) return at;
     const smallest = this.#smallest;
