@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 import type { Lease, RequestEdits, Trailers } from "../../src/core/http/exchange.ts";
 import type { MessageHead } from "../../src/core/http/head.ts";
 import { H2Connection } from "../../src/core/h2/connection.ts";
-import type { H2Chunk, H2ConnectionOwner, H2Output, H2Stream, H2StreamOwner } from "../../src/core/h2/contract.ts";
+import type { H2Chunk, H2ConnectionOptions, H2ConnectionOwner, H2Output, H2Stream, H2StreamOwner } from "../../src/core/h2/contract.ts";
 import { DEFAULT_H2_LIMITS, type H2Limits } from "../../src/core/h2/limits.ts";
 import { H2Scratch } from "../../src/core/h2/scratch.ts";
 import {
@@ -116,16 +116,22 @@ export class RecordingStream implements H2StreamOwner {
   releasesAtEnd = true;
   onEvent: (event: string) => void = () => {};
   lastHead = "";
-  /** `[errorId, ...]` etc. */
-  readonly id: () => number;
 
   constructor(stream: H2Stream, events: string[]) {
     this.stream = stream;
     this.events = events;
-    this.id = () => stream.id;
   }
 
+  /** Its number, also when the stream has been given back. */
+  get idText(): string {
+    if (this.stream.id !== 0) this.#id = String(this.stream.id);
+    return this.#id;
+  }
+
+  #id = "";
+
   #say(event: string): void {
+    void this.idText;
     this.events.push(`${this.stream.id} ${event}`);
     this.onEvent(event);
   }
@@ -204,6 +210,8 @@ export interface EngineOptions {
   readonly isHttps?: boolean;
   readonly chunkBytes?: number;
   readonly scratch?: H2Scratch;
+  /** Makes the connection, if it is to be a special one. */
+  readonly make?: (options: H2ConnectionOptions) => H2Connection;
 }
 
 /** One engine; the test is its peer. */
@@ -219,7 +227,8 @@ export class Engine {
   constructor(options: EngineOptions = {}) {
     this.limits = Object.freeze({ ...DEFAULT_H2_LIMITS, ...options.limits });
     this.output = new BufferOutput(options.chunkBytes);
-    this.connection = new H2Connection({
+    const make = options.make ?? ((all: H2ConnectionOptions) => new H2Connection(all));
+    this.connection = make({
       isServer: options.isServer ?? true,
       owner: this.owner,
       output: this.output,

@@ -187,7 +187,8 @@ export class ConnectionCore {
     const drained = stream.receiveWindow.drain(bytes);
     if (drained === 0) return;
     if (stream.state === StreamState.open || stream.state === StreamState.halfClosedLocal) {
-      const credit = stream.receiveWindow.takeCredit(this.local.initialWindow);
+      stream.receiveWindow.grow(this.limits.streamWindowMaxBytes);
+      const credit = stream.receiveWindow.takeCredit();
       if (credit > 0) this.writeWindowUpdate(stream.id, credit);
     }
     this.drainConnection(drained);

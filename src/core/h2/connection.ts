@@ -116,6 +116,10 @@ export class H2Connection implements H2Session {
     return this.#reader.isInBlock;
   }
 
+  get isClogged(): boolean {
+    return this.#core.receiveWindow.undrained > this.#core.limits.undrainedBytesMax >> 1;
+  }
+
   get peerTakesExtendedConnect(): boolean {
     return this.#core.peer.takesExtendedConnect;
   }

@@ -138,6 +138,8 @@ export interface H2Session {
   readonly hasPeerSettings: boolean;
   /** A header block has begun and is not complete: for the deadline of heads. */
   readonly isInHeaderBlock: boolean;
+  /** Half of undrainedBytesMax is held: the connection's window begins to close, and with it all of its streams. */
+  readonly isClogged: boolean;
 }
 
 export interface H2ConnectionOptions {

@@ -141,7 +141,11 @@ export class ControlFrames {
     core.decoder.setTableLimit(limits.headerTableBytes);
     // Ours is smaller than the default: what was allowed too much so far is taken back.
     const delta = local.initialWindow - before;
-    if (delta < 0) for (const stream of core.table.list()) stream.receiveWindow.available += delta;
+    if (delta >= 0) return;
+    for (const { receiveWindow } of core.table.list()) {
+      receiveWindow.available += delta;
+      receiveWindow.size += delta;
+    }
   }
 
   #ping(flags: number, buffer: Buffer, start: number): void {

@@ -33,15 +33,32 @@ export class ReceiveWindow {
   available: number;
   /** Bytes that came and have not left. */
   undrained = 0;
+  /** What the two may be together. */
+  size: number;
+  /** Bytes that have left since the window grew last. */
+  #drained = 0;
 
   constructor(size: number) {
     this.available = size;
+    this.size = size;
   }
 
   /** Begins anew. */
   reset(size: number): void {
     this.available = size;
     this.undrained = 0;
+    this.size = size;
+    this.#drained = 0;
+  }
+
+  /**
+   * Doubles the window, up to `max`, once a whole one has left and nothing is held: who is read fast gets more in flight, who is
+   * stalled holds no more than the window that it began with.
+   */
+  grow(max: number): void {
+    if (this.undrained > 0 || this.#drained < this.size || this.size >= max) return;
+    this.#drained = 0;
+    this.size = Math.min(2 * this.size, max);
   }
 
   /** A DATA frame of `bytes` (padding included) arrives. False: the peer did not have the window for it. */
@@ -56,11 +73,13 @@ export class ReceiveWindow {
   drain(bytes: number): number {
     const drained = Math.min(bytes, this.undrained);
     this.undrained -= drained;
+    this.#drained += drained;
     return drained;
   }
 
-  /** Credit to announce for a window of `size` that holds at most `size`; 0: less than half of it is due. */
-  takeCredit(size: number): number {
+  /** Credit to announce; 0: less than half of the window is due. */
+  takeCredit(): number {
+    const { size } = this;
     const credit = size - this.undrained - this.available;
     if (credit <= 0 || credit < size >> 1) return 0;
     this.available += credit;

@@ -6,8 +6,10 @@
 export interface H2Limits {
   /** count. SETTINGS_MAX_CONCURRENT_STREAMS of ours, unreleased ones included. 100, as RFC 9113 6.5.2 asks at least; over it: REFUSED_STREAM. */
   readonly streamsMax: number;
-  /** bytes, up to 2^31 - 1. Receive window of a stream: what one stalled exchange may hold. 256 KiB is 2 Gb/s at 1 ms. */
+  /** bytes, up to 2^31 - 1. Receive window of a stream at its beginning: what one stalled exchange may hold. 65,535: the protocol's default. */
   readonly streamWindowBytes: number;
+  /** bytes, up to 2^31 - 1. What it grows to while all that comes leaves at once. 1 MiB is 8 Gb/s at 1 ms. */
+  readonly streamWindowMaxBytes: number;
   /** bytes, 65,535 to 2^31 - 1. Receive window of the connection: bytes in flight. 1 MiB, so that four streams fill it. */
   readonly connectionWindowBytes: number;
   /** bytes, at least the connection's window. All bytes delivered and not yet drained; near it no more credit is given. 4 MiB. */
@@ -48,7 +50,8 @@ export interface H2Limits {
 /** The defaults. */
 export const DEFAULT_H2_LIMITS: H2Limits = Object.freeze({
   streamsMax: 100,
-  streamWindowBytes: 256 * 1024,
+  streamWindowBytes: 65_535,
+  streamWindowMaxBytes: 1024 * 1024,
   connectionWindowBytes: 1024 * 1024,
   undrainedBytesMax: 4 * 1024 * 1024,
   headerBytesMax: 32 * 1024,

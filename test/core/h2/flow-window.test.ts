@@ -33,19 +33,19 @@ describe("the receive window of a stream", () => {
   it("gives no credit for bytes that have not left", () => {
     const window = new ReceiveWindow(100);
     window.receive(100);
-    assert.equal(window.takeCredit(100), 0);
+    assert.equal(window.takeCredit(), 0);
   });
 
   it("announces credit once half of the window is due", () => {
     const window = new ReceiveWindow(100);
     window.receive(100);
     assert.equal(window.drain(49), 49);
-    assert.equal(window.takeCredit(100), 0);
+    assert.equal(window.takeCredit(), 0);
     window.drain(1);
-    assert.equal(window.takeCredit(100), 50);
-    assert.equal(window.takeCredit(100), 0, "once");
+    assert.equal(window.takeCredit(), 50);
+    assert.equal(window.takeCredit(), 0, "once");
     window.drain(50);
-    assert.equal(window.takeCredit(100), 50);
+    assert.equal(window.takeCredit(), 50);
     assert.equal(window.available, 100);
   });
 
@@ -54,6 +54,30 @@ describe("the receive window of a stream", () => {
     window.receive(10);
     assert.equal(window.drain(20), 10);
     assert.equal(window.undrained, 0);
+  });
+});
+
+describe("a receive window that grows", () => {
+  it("doubles when a whole window has left and nothing is held, up to its limit", () => {
+    const window = new ReceiveWindow(100);
+    window.receive(100);
+    window.drain(60);
+    window.grow(300);
+    assert.equal(window.size, 100, "something is held");
+    window.drain(40);
+    window.grow(300);
+    assert.equal(window.size, 200);
+    assert.equal(window.takeCredit(), 200);
+    window.receive(199);
+    window.drain(199);
+    window.grow(300);
+    assert.equal(window.size, 200, "not a whole window yet");
+    window.receive(1);
+    window.drain(1);
+    window.grow(300);
+    assert.equal(window.size, 300);
+    window.reset(100);
+    assert.deepEqual([window.size, window.available], [100, 100]);
   });
 });
 
