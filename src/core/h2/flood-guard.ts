@@ -62,40 +62,52 @@ const REASONS: readonly string[] = [
   "too many frames that do nothing",
 ];
 
+/** Rates by kind, made once for all connections with the same limits. */
+const RATES = new WeakMap<H2Limits, Int32Array>();
+
+function ratesOf(limits: H2Limits): Int32Array {
+  const known = RATES.get(limits);
+  if (known !== undefined) return known;
+  const rates = new Int32Array(KINDS);
+  rates[Flood.reset] = limits.resetsPerSecondMax;
+  rates[Flood.fault] = limits.faultsPerSecondMax;
+  rates[Flood.refusal] = limits.refusalsPerSecondMax;
+  rates[Flood.settings] = limits.settingsPerSecondMax;
+  rates[Flood.ping] = limits.pingsPerSecondMax;
+  rates[Flood.priority] = limits.prioritiesPerSecondMax;
+  rates[Flood.emptyData] = limits.emptyDataPerSecondMax;
+  rates[Flood.tinyData] = limits.tinyDataPerSecondMax;
+  rates[Flood.windowUpdate] = limits.windowUpdatesPerSecondMax;
+  rates[Flood.unknown] = limits.unknownFramesPerSecondMax;
+  RATES.set(limits, rates);
+  return rates;
+}
+
 export class FloodGuard {
-  readonly #rates = new Int32Array(KINDS);
-  readonly #levels = new Float64Array(KINDS);
-  readonly #lastMs = new Float64Array(KINDS);
-  readonly #lastWork = new Float64Array(KINDS);
+  readonly #rates: Int32Array;
+  /** Per kind: level, time and work when it was counted last. One array: each costs a connection 200 bytes beside its own. */
+  readonly #buckets = new Float64Array(3 * KINDS);
   /** Streams opened (not those that were refused) and DATA frames sent: the connection counts. */
   opened = 0;
   sent = 0;
 
   constructor(limits: H2Limits) {
-    const rates = this.#rates;
-    rates[Flood.reset] = limits.resetsPerSecondMax;
-    rates[Flood.fault] = limits.faultsPerSecondMax;
-    rates[Flood.refusal] = limits.refusalsPerSecondMax;
-    rates[Flood.settings] = limits.settingsPerSecondMax;
-    rates[Flood.ping] = limits.pingsPerSecondMax;
-    rates[Flood.priority] = limits.prioritiesPerSecondMax;
-    rates[Flood.emptyData] = limits.emptyDataPerSecondMax;
-    rates[Flood.tinyData] = limits.tinyDataPerSecondMax;
-    rates[Flood.windowUpdate] = limits.windowUpdatesPerSecondMax;
-    rates[Flood.unknown] = limits.unknownFramesPerSecondMax;
+    this.#rates = ratesOf(limits);
   }
 
   /** Counts one event. True: that is too many. `nowMs`: any clock that does not go back; a step back counts as no time. */
   isOver(kind: Flood, nowMs: number): boolean {
     const rate = this.#rates[kind]!;
-    const elapsedMs = Math.min(Math.max(Math.trunc(nowMs - this.#lastMs[kind]!), 0), LEAK_MS_MAX);
-    let level = this.#levels[kind]! - elapsedMs * rate;
-    this.#lastMs[kind] = elapsedMs === LEAK_MS_MAX ? nowMs : this.#lastMs[kind]! + elapsedMs;
+    const buckets = this.#buckets;
+    const at = 3 * kind;
+    const elapsedMs = Math.min(Math.max(Math.trunc(nowMs - buckets[at + 1]!), 0), LEAK_MS_MAX);
+    let level = buckets[at]! - elapsedMs * rate;
+    buckets[at + 1] = elapsedMs === LEAK_MS_MAX ? nowMs : buckets[at + 1]! + elapsedMs;
     const work = this.opened * OPENED_SHARE[kind]! + this.sent * SENT_SHARE[kind]!;
-    level -= work - this.#lastWork[kind]!;
-    this.#lastWork[kind] = work;
+    level -= work - buckets[at + 2]!;
+    buckets[at + 2] = work;
     level = Math.max(level, 0) + MILLI;
-    this.#levels[kind] = level;
+    buckets[at] = level;
     return level > rate * BURST_SECONDS * MILLI;
   }
 

@@ -78,8 +78,8 @@ export class FrameReader {
   /** Payload bytes still to come in this stage. */
   #left = 0;
   #padding = 0;
-  /** The header in parts, and the beginning of a control frame's payload. */
-  readonly #small = Buffer.allocUnsafeSlow(GATHER_BYTES_MAX);
+  /** The header in parts, and the beginning of a control frame's payload; made with the first part. */
+  #small: Buffer = EMPTY;
   #smallSize = 0;
   /** Stream of the header block in progress, 0: none. */
   #blockStream = 0;
@@ -180,6 +180,7 @@ export class FrameReader {
     let p = start;
     let next = start + FRAME_HEADER_BYTES;
     if (this.#got > 0 || next > end) {
+      if (this.#small === EMPTY) this.#small = Buffer.allocUnsafeSlow(GATHER_BYTES_MAX);
       source = this.#small;
       next = Math.min(end, start + FRAME_HEADER_BYTES - this.#got);
       for (p = start; p < next; p++) source[this.#got++] = buffer[p]!;
@@ -417,6 +418,7 @@ export class FrameReader {
       this.#sink.onControlFrame(type, this.#flags, this.#streamId, this.#length, buffer, next, frameEnd);
       return frameEnd;
     }
+    if (this.#small === EMPTY) this.#small = Buffer.allocUnsafeSlow(GATHER_BYTES_MAX);
     this.#smallSize = 0;
     this.#stage = Stage.control;
     return next;

@@ -19,6 +19,9 @@ import { SendQueue } from "./send-queue.ts";
 import { isSending, nextState, StreamEvent, StreamState } from "./stream-state.ts";
 import { linesRoom, writeLines } from "./trailers.ts";
 
+/** A DATA frame that a window cut to less is no work. */
+const DRIBBLE_BYTES = 256;
+
 /** Owner of a stream whose end is nobody's business any more. */
 export const NOBODY: H2StreamOwner = { onHead() {}, onHeadRefused() {}, onData() {}, onEnd() {}, onReset() {}, onWritable() {} };
 
@@ -190,7 +193,8 @@ export class Stream implements H2Stream {
       output.write(buffer, p, p + size, lease);
       sendWindow.available -= size;
       core.sendWindow.available -= size;
-      core.guard.sent++;
+      // A peer that opens its window byte by byte (CVE-2019-9511) shall not be paid for it with room for more updates.
+      if (size === end - p || size >= DRIBBLE_BYTES) core.guard.sent++;
       p += size;
     }
     return p;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { Engine } from "../../support/h2-engine.ts";
-import { data, frame, headers, ping, priority, rstStream, settings, windowUpdate } from "../../support/h2-frames.ts";
+import { data, frame, headers, ping, priority, rstStream, Setting, settings, windowUpdate } from "../../support/h2-frames.ts";
 import { block } from "../../support/h2-hpack.ts";
 import { GET, get, post, verdict } from "./talk.ts";
 
@@ -73,6 +73,16 @@ describe("an attack is cut off:", () => {
       attack(engine, () => [data(1, "x")], 5000),
       2001,
     );
+  });
+
+  it("a window that opens byte by byte (CVE-2019-9511)", () => {
+    const engine = Engine.server();
+    engine.feed(settings([Setting.INITIAL_WINDOW_SIZE, 0]), get(1));
+    const { stream } = engine.stream(0);
+    stream.sendOwnHead(200, null, false);
+    stream.sendData(Buffer.alloc(100_000), 0, 100_000, null);
+    const times = attack(engine, () => [windowUpdate(1, 1)], 10_000);
+    assert.ok(times > 1000 && times <= 2010, `${times} passed`);
   });
 
   it("RST_STREAM again and again", () => {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { ERRORS } from "../../../src/core/errors/error-codes.ts";
+import { requestHeadRoom, writeRequestHead } from "../../../src/core/h1/serialize.ts";
 import { Framing, Method } from "../../../src/core/http/head.ts";
 import { MALFORMED, WELL_FORMED } from "../../../src/core/h2/field-rules.ts";
 import { headText } from "../../support/h2-engine.ts";
@@ -114,6 +116,27 @@ describe("a request's head (RFC 9113 8.3.1)", () => {
     readRequest([...GET, ["content-length", "12"]], { isEnd: false });
     assert.equal(scratch.head.framing, Framing.length);
     assert.equal(scratch.head.contentLength, 12);
+  });
+
+  it("is written for an HTTP/1.1 upstream as any other head", () => {
+    const fields: Fields = [
+      ...GET,
+      ["cookie", "a=1"],
+      ["te", "trailers"],
+      ["cookie", "b=2"],
+      ["l5d-client-id", "me"],
+      ["x-forwarded-for", "1.1.1.1"],
+    ];
+    assert.equal(readRequest(fields), WELL_FORMED);
+    const options = { hostFallback: null, upgrade: false, forwardedFor: Buffer.from("9.9.9.9"), via: Buffer.from("weft") };
+    const out = Buffer.alloc(requestHeadRoom(scratch.head));
+    const text = out.toString("latin1", 0, writeRequestHead(scratch.head, out, 0, options));
+    assert.equal(
+      text,
+      "GET /a/b?c=d HTTP/1.1\r\nHost: web.shop:8080\r\ncookie: a=1; b=2\r\nte: trailers\r\nx-forwarded-for: 1.1.1.1, 9.9.9.9\r\n" +
+        "Connection: TE\r\nVia: 2.0 weft\r\n\r\n",
+    );
+    h1Request(text);
   });
 
   it("is `*` for OPTIONS of a whole server", () => {
