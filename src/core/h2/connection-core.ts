@@ -229,7 +229,7 @@ export class ConnectionCore {
       return hasSent;
     }
     this.waiting.remove(stream);
-    if (stream.isWaiting && stream.state !== StreamState.closed) {
+    if (stream.isWaiting) {
       stream.isWaiting = false;
       stream.owner.onWritable();
     }

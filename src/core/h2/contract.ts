@@ -87,13 +87,19 @@ export interface H2Stream {
   sendData(buffer: Buffer, start: number, end: number, lease: Lease | null): void;
   /** Our side is complete once what waits has gone. */
   sendEnd(trailers: Trailers | null): void;
-  /** RST_STREAM: what waits is dropped, no callback follows but `onStreamClosed` (after `release`). */
+  /**
+   * RST_STREAM: what waits is dropped, no callback follows but `onStreamClosed` (after `release`). NO_ERROR behind an end of ours says "send no
+   * more" (RFC 9113 section 8.1): it goes out when what waits has gone.
+   */
   reset(h2code: number): void;
   /** So many bytes that `onData` delivered have left: the window may open. */
   drained(bytes: number): void;
-  /** The owner is done with the stream: it gets no more calls. The slot is free when the stream is closed, too. */
+  /**
+   * The owner is done with the stream: it gets no more calls. The slot is free once the stream is closed, too. What waits before an end still
+   * goes; a stream that is not over is then reset: NO_ERROR by a server that has answered, otherwise CANCEL.
+   */
   release(): void;
-  /** Something waits, a window is shut, or the output is congested. After an answer of true `onWritable` follows. */
+  /** Something waits, a window is shut, or the output is congested. After an answer of true `onWritable` (or `onReset`) follows. */
   readonly isCongested: boolean;
   /** Bytes that wait for a window. */
   readonly queuedBytes: number;

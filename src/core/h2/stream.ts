@@ -11,7 +11,7 @@ import { BLOCK_ROOM, FIELD_ROOM } from "../hpack/encoder.ts";
 import type { ConnectionCore } from "./connection-core.ts";
 import type { H2Chunk, H2Stream, H2StreamOwner } from "./contract.ts";
 import { ReceiveWindow, SendWindow } from "./flow-window.ts";
-import { FRAME_HEADER_BYTES, FrameType, Flag } from "./frame-types.ts";
+import { FRAME_HEADER_BYTES, FrameType, Flag, H2Error } from "./frame-types.ts";
 import { writeFrameHeader } from "./frame-writer.ts";
 import { encodeRequestHead, encodeResponseHead, requestBlockRoom, responseBlockRoom } from "./head-encoder.ts";
 import { frameBlock, framesRoom } from "./head-frames.ts";
@@ -49,6 +49,8 @@ export class Stream implements H2Stream {
   /** An end was asked for while bytes waited, with copies of its trailers. */
   #isEndQueued = false;
   #queuedTrailers: Trailers | null = null;
+  /** Once that end has gone, the peer is told to send no more. */
+  #stopsBehindEnd = false;
   /** Where the header of the last HEADERS or DATA frame is, while it is in the chunk that has not left. */
   #lastChunk: H2Chunk | null = null;
   #lastAt = 0;
@@ -84,6 +86,7 @@ export class Stream implements H2Stream {
     this.isTunnel = false;
     this.#isEndQueued = false;
     this.#queuedTrailers = null;
+    this.#stopsBehindEnd = false;
     this.#lastChunk = null;
     this.#lastFlush = -1;
     this.isWaiting = false;
@@ -112,9 +115,10 @@ export class Stream implements H2Stream {
 
   /** The same, without a promise. */
   get isBlocked(): boolean {
-    if (!isSending(this.state) || this.#isEndQueued) return false;
+    if (!isSending(this.state)) return false;
+    if (this.#queue.size > 0) return true;
     const { core } = this;
-    return this.#queue.size > 0 || core.isOutputCongested || this.sendWindow.available <= 0 || core.sendWindow.available <= 0;
+    return core.isOutputCongested || this.sendWindow.available <= 0 || core.sendWindow.available <= 0;
   }
 
   // Heads
@@ -259,6 +263,7 @@ export class Stream implements H2Stream {
     this.#lastFlush = -1;
     this.state = nextState(this.state, StreamEvent.sendEnd) as StreamState;
     if (this.state === StreamState.closed) this.core.streamClosed(this);
+    else if (this.#stopsBehindEnd) this.core.resetStream(this, H2Error.noError);
   }
 
   #remember(chunk: H2Chunk, at: number): void {
@@ -271,7 +276,9 @@ export class Stream implements H2Stream {
 
   reset(h2code: number): void {
     if (this.state === StreamState.closed) return;
-    this.core.resetStream(this, h2code);
+    // "Send no more" (RFC 9113 section 8.1) is no reason to cut off what was answered.
+    if (h2code === H2Error.noError && this.#isEndQueued) this.#stopsBehindEnd = true;
+    else this.core.resetStream(this, h2code);
   }
 
   drained(bytes: number): void {
@@ -280,11 +287,18 @@ export class Stream implements H2Stream {
 
   release(): void {
     if (this.isReleased) return;
+    const { core } = this;
     this.isReleased = true;
     this.owner = NOBODY;
     this.isWaiting = false;
-    if (this.state === StreamState.closed) this.core.free(this);
-    else if (this.receiveWindow.undrained > 0) this.core.drained(this, this.receiveWindow.undrained);
+    if (this.state === StreamState.closed) {
+      core.free(this);
+      return;
+    }
+    if (this.receiveWindow.undrained > 0) core.drained(this, this.receiveWindow.undrained);
+    if (this.#isEndQueued) this.#stopsBehindEnd = true;
+    else if (this.state === StreamState.halfClosedLocal && core.isServer) core.resetStream(this, H2Error.noError);
+    else core.resetStream(this, H2Error.cancel);
   }
 
   /** Closed: whatever waits will not be sent. */

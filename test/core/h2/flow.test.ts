@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import { CountingLease, Engine, trailersOf } from "../../support/h2-engine.ts";
 import { data, headers, rstStream, Setting, settings, windowUpdate } from "../../support/h2-frames.ts";
 import { block } from "../../support/h2-hpack.ts";
-import { get, post, verdict } from "./talk.ts";
+import { asking, get, post, verdict } from "./talk.ts";
 
 const PIECE = "x".repeat(16_384);
 
@@ -105,11 +105,11 @@ describe("what comes", () => {
     engine.feed(headers(1, block([["x", "v".repeat(1100)]])));
     assert.deepEqual(engine.told(), ["1 refused 30"]);
     for (let i = 0; i < 20; i++) engine.feed(data(1, PIECE));
+    assert.deepEqual([verdict(engine), engine.told()], [[], []]);
     engine.stream(0).stream.sendOwnHead(431, trailersOf("x: y\r\n"), true);
-    engine.stream(0).stream.release();
-    assert.deepEqual(verdict(engine), []);
-    assert.deepEqual(engine.told(), []);
     engine.feed(data(1, "", { endStream: true }));
+    engine.stream(0).stream.release();
+    assert.deepEqual([verdict(engine), engine.told()], [[], []]);
     assert.equal(engine.connection.openStreams, 0);
   });
 
@@ -225,6 +225,44 @@ describe("what goes", () => {
     assert.deepEqual(engine.sent(), ['DATA 1 "abcd"']);
     engine.feed(windowUpdate(1, 100));
     assert.deepEqual(engine.sent(), ['DATA 1 "ef"', "HEADERS 1 grpc-status=0 END"]);
+  });
+
+  it("goes to its end when its owner has released it, or told the peer to send no more (8.1)", () => {
+    for (const end of ["release", "stop"] as const) {
+      const engine = Engine.server();
+      engine.feed(settings([Setting.INITIAL_WINDOW_SIZE, 4]), post(1));
+      const { stream } = engine.stream(0);
+      stream.sendOwnHead(200, null, false);
+      stream.sendData(Buffer.from("abcdef"), 0, 6, null);
+      stream.sendEnd(null);
+      assert.ok(stream.isCongested, "something waits");
+      if (end === "stop") stream.reset(0);
+      else stream.release();
+      engine.sent();
+      engine.told();
+      engine.feed(data(1, "more of the request"), windowUpdate(1, 10));
+      assert.deepEqual(engine.sent(), ['DATA 1 "ef" END', "RST_STREAM 1 NO_ERROR"]);
+      if (end === "stop") {
+        assert.deepEqual(engine.told(), ["1 writable"], "as was promised");
+        stream.release();
+      }
+      assert.equal(engine.connection.openStreams, 0);
+    }
+  });
+
+  it("is reset when its owner releases it before its end", () => {
+    const engine = Engine.server();
+    engine.feed(post(1), post(3));
+    engine.stream(0).stream.release();
+    engine.stream(1).stream.sendOwnHead(200, null, true);
+    engine.stream(1).stream.release();
+    assert.deepEqual(verdict(engine), ["RST_STREAM 1 CANCEL", "RST_STREAM 3 NO_ERROR"]);
+    assert.equal(engine.connection.openStreams, 0);
+    const client = asking();
+    client.stream(0).stream.release();
+    assert.deepEqual(verdict(client), ["RST_STREAM 1 CANCEL"]);
+    client.open().stream.release();
+    assert.deepEqual([client.sent(), client.connection.openStreams], [[], 0], "one that was never sent");
   });
 
   it("marks the end in a frame that has not left, across chunks of any size", () => {
