@@ -113,6 +113,38 @@ function request(random: Random, id: number): Buffer[] {
   return frames;
 }
 
+/** One answer, perhaps behind interim ones; the second, fifth, ... stream asked by HEAD. */
+function response(random: Random, id: number): Buffer[] {
+  const frames: Buffer[] = [];
+  for (let count = random.chance(4) ? random.int(3) : 0; count > 0; count--) {
+    frames.push(...headersOf(random, id, encode(random, [[":status", random.pick(["100", "103"])]]), false));
+  }
+  const fields: (readonly [string, string])[] = [[":status", random.pick(["200", "204", "304", "404", "503"])]];
+  for (let count = random.int(4); count > 0; count--) fields.push(random.pick(FIELDS.filter(([name]) => name !== "te")));
+  if (random.chance(12)) fields.splice(random.int(fields.length), random.int(2), random.pick(BAD_FIELDS));
+  const isBare = id % 6 === 3 || ["204", "304"].includes(fields[0]?.[1] ?? "");
+  const pieces = isBare ? 0 : random.int(4);
+  const hasTrailers = !isBare && random.chance(3);
+  frames.push(...headersOf(random, id, encode(random, fields), pieces === 0 && !hasTrailers));
+  for (let piece = 0; piece < pieces; piece++) {
+    const endStream = piece === pieces - 1 && !hasTrailers;
+    frames.push(data(id, "r".repeat(random.int(random.chance(4) ? 3000 : 40)), { endStream, ...(random.chance(4) ? { padding: 3 } : {}) }));
+  }
+  if (hasTrailers)
+    frames.push(
+      ...headersOf(
+        random,
+        id,
+        encode(random, [
+          ["grpc-status", "0"],
+          ["x-sum", "1"],
+        ]),
+        true,
+      ),
+    );
+  return frames;
+}
+
 function between(random: Random, id: number): Buffer {
   const some = 1 + 2 * random.int(id);
   switch (random.int(10)) {
@@ -157,18 +189,15 @@ function wild(random: Random): Buffer {
   }
 }
 
-/** What a client sends: the preface, SETTINGS, requests in any interleaving that is valid; damaged in every other run. */
-export function clientBytes(random: Random): Buffer {
-  const isDamaged = random.chance(2);
+/** Interleaves the frames of messages, blocks in parts kept together, with what may stand between them. */
+function interleave(random: Random, out: Buffer[], total: number, message: (random: Random, id: number) => Buffer[]): void {
   const queues: Buffer[][] = [];
   let opened = 0;
-  const total = 1 + random.int(6);
-  const out: Buffer[] = [settings(), ...(random.chance(3) ? [] : [settingsAck()])];
   while (opened < total || queues.some((queue) => queue.length > 0)) {
     const busy = queues.filter((queue) => queue.length > 0);
     if (busy.length === 0 || (opened < total && random.chance(2))) {
-      // A block in parts stays together: the first frames of a request go out at once.
-      const frames = request(random, 1 + 2 * opened++);
+      const frames = message(random, 1 + 2 * opened++);
+      // A block in parts stays together: the first frames of a request go out at once, so that numbers go up.
       let first = 1;
       while (frames[first]?.[3] === 9) first++;
       out.push(...frames.splice(0, first));
@@ -180,8 +209,30 @@ export function clientBytes(random: Random): Buffer {
     while (queue[0]?.[3] === 9);
     if (random.chance(8)) out.push(between(random, opened));
   }
+}
+
+/** The frames after the preface as bytes; damaged in every other run. */
+function damaged(random: Random, preface: Buffer, out: Buffer[]): Buffer {
+  const isDamaged = random.chance(2);
   if (isDamaged && random.chance(2)) out.splice(random.int(out.length), random.int(2), wild(random));
-  const bytes = Buffer.concat([PREFACE, ...out]);
+  const bytes = Buffer.concat([preface, ...out]);
   if (isDamaged) for (let count = random.int(3); count > 0; count--) bytes[random.int(bytes.length)] = random.int(256);
   return bytes;
+}
+
+/** What a client sends: the preface, SETTINGS, requests in any interleaving that is valid; damaged in every other run. */
+export function clientBytes(random: Random): Buffer {
+  const out: Buffer[] = [settings(), ...(random.chance(3) ? [] : [settingsAck()])];
+  interleave(random, out, 1 + random.int(6), request);
+  return damaged(random, PREFACE, out);
+}
+
+/** Streams that the client under test has opened. */
+export const STREAMS = 6;
+
+/** What a server sends to a client with `STREAMS` open streams: SETTINGS, answers in any interleaving; damaged likewise. */
+export function serverBytes(random: Random): Buffer {
+  const out: Buffer[] = [settings(), ...(random.chance(3) ? [] : [settingsAck()])];
+  interleave(random, out, 1 + random.int(STREAMS), response);
+  return damaged(random, Buffer.alloc(0), out);
 }

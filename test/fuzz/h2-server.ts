@@ -13,7 +13,7 @@ import { mutate } from "./mutate.ts";
 import type { FuzzTarget, TargetOptions } from "./target.ts";
 
 /** The canary: reads one byte further than it may. */
-class GreedyConnection extends H2Connection {
+export class GreedyConnection extends H2Connection {
   override receive(buffer: Buffer, start: number, end: number, lease: Lease | null, nowMs: number): void {
     super.receive(buffer, start, Math.min(end + 1, buffer.length), lease, nowMs);
   }

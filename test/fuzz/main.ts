@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chunkedTarget } from "./chunked.ts";
 import { hpackTarget } from "./hpack.ts";
+import { h2ClientTarget } from "./h2-client.ts";
 import { h2ServerTarget } from "./h2-server.ts";
 import { proxyTarget } from "./proxy.ts";
 import { Random } from "./random.ts";
@@ -24,6 +25,7 @@ export const TARGETS: Readonly<Record<string, (options: TargetOptions) => FuzzTa
   chunked: chunkedTarget,
   hpack: hpackTarget,
   roundtrip: roundtripTarget,
+  "h2-client": h2ClientTarget,
   "h2-server": h2ServerTarget,
   proxy: proxyTarget,
 };

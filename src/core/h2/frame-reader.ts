@@ -285,6 +285,8 @@ export class FrameReader {
       this.#fail(H2Error.protocolError, "HEADERS on stream 0");
       return end;
     }
+    this.#blockSize = 0;
+    if (!this.#hasBlockRoom()) return end;
     const frameEnd = next + this.#length;
     const flags = this.#flags;
     this.#blockFlags = flags;
@@ -302,7 +304,8 @@ export class FrameReader {
         return frameEnd;
       }
       this.#beginGathering();
-      return this.#append(buffer, start, fragmentEnd) ? frameEnd : end;
+      this.#append(buffer, start, fragmentEnd);
+      return frameEnd;
     }
     this.#beginGathering();
     this.#fragment = 0;
@@ -351,6 +354,7 @@ export class FrameReader {
       this.#fail(H2Error.enhanceYourCalm, "too many CONTINUATION frames");
       return end;
     }
+    if (!this.#hasBlockRoom()) return end;
     this.#stage = Stage.block;
     // An empty one has no byte to wait for.
     return this.#length === 0 ? this.#readBlock(buffer, next, next) : next;
@@ -360,7 +364,7 @@ export class FrameReader {
   #readBlock(buffer: Buffer, start: number, end: number): number {
     const next = Math.min(end, start + this.#left);
     this.#left -= next - start;
-    if (!this.#append(buffer, start, next)) return end;
+    this.#append(buffer, start, next);
     if (this.#left > 0) return next;
     this.#stage = Stage.header;
     if (this.#fragment === 0) {
@@ -383,12 +387,15 @@ export class FrameReader {
     this.#sink.onHeaderBlock(streamId, this.#blockFlags, this.#dependency, block, 0, this.#blockSize);
   }
 
-  #append(buffer: Buffer, from: number, to: number): boolean {
+  /** Is the block with this frame's payload small enough? Asked before any of it is read, so that the split does not matter. */
+  #hasBlockRoom(): boolean {
+    if (this.#blockSize + this.#length <= this.#blockBytesMax) return true;
+    this.#fail(H2Error.enhanceYourCalm, "a header block is too large");
+    return false;
+  }
+
+  #append(buffer: Buffer, from: number, to: number): void {
     const size = this.#blockSize + (to - from);
-    if (size > this.#blockBytesMax) {
-      this.#fail(H2Error.enhanceYourCalm, "a header block is too large");
-      return false;
-    }
     if (size > this.#block.length) {
       const larger = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES_MIN, 2 * this.#block.length, size));
       this.#block.copy(larger, 0, 0, this.#blockSize);
@@ -396,7 +403,6 @@ export class FrameReader {
     }
     buffer.copy(this.#block, this.#blockSize, from, to);
     this.#blockSize = size;
-    return true;
   }
 
   // Everything else
