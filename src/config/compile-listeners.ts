@@ -1,6 +1,7 @@
 // The listeners of a Proxy document, and the services that its inbound targets stand for.
 
 import { formatHostPort } from "./address.ts";
+import { compileTls, type TlsFiles } from "./certificates.ts";
 import type { CompiledService } from "./compile-service.ts";
 import { defaultAddress, INBOUND_LISTEN, NAMESPACE, OUTBOUND_LISTEN } from "./defaults.ts";
 import { formatPath } from "./problem.ts";
@@ -11,12 +12,13 @@ import type { FoundService } from "./service-references.ts";
 import { serviceKey } from "./service-catalog.ts";
 import { show } from "./shape-problems.ts";
 import { makeTargetService } from "./target-service.ts";
-import type { HostPort, ListenerSnapshot, OutboundRules, Protocol } from "./snapshot.ts";
+import type { CertificateSnapshot, HostPort, ListenerSnapshot, OutboundRules, Protocol } from "./snapshot.ts";
 
 export interface CompiledListener {
   readonly listener: ListenerSnapshot;
   /** Where its address was written. */
   readonly path: Path;
+  readonly certificate?: CertificateSnapshot;
 }
 
 export interface CompiledOutbound {
@@ -37,7 +39,10 @@ export function compileOutbound(context: ProxyContext): CompiledOutbound {
   const path = ["spec", "outbound", "listen"];
   const listen = outbound.listen ?? defaultAddress(OUTBOUND_LISTEN);
   const protocol = outbound.protocol ?? "detect";
-  if (listen !== "off") listeners.push({ path, listener: { id: "outbound", direction: "outbound", listen, protocol, service: null } });
+  if (listen !== "off") {
+    const listener: ListenerSnapshot = { id: "outbound", direction: "outbound", listen, protocol, service: null };
+    listeners.push({ path, ...withTls(context, listener, ["spec", "outbound", "tls"], outbound.tls) });
+  }
   if (protocol === "opaque" && outbound.default === undefined) {
     const message = "spec.outbound.protocol is opaque, and opaque connections name no service";
     problems.push(
@@ -70,18 +75,39 @@ export function compileInbound(context: ProxyContext): CompiledInbound {
   const listen = inbound.listen ?? defaultAddress(INBOUND_LISTEN);
   const listeners: CompiledListener[] = [];
   const services: CompiledService[] = [];
-  const add = (id: string, at: HostPort, listenPath: Path, target: HostPort, targetPath: Path, protocol: Protocol): void => {
+  const add = (id: string, at: HostPort, listenPath: Path, base: Path, entry: InboundEntry): void => {
+    const { target, protocol = "detect", tls } = entry;
+    const targetPath = [...base, "target"];
     const key = `inbound/${at.port}`;
     const snapshot = makeTargetService({ key, name: key, namespace: context.shape.metadata.namespace ?? NAMESPACE }, [target]);
-    listeners.push({ path: listenPath, listener: { id, direction: "inbound", listen: at, protocol, service: key } });
+    const listener: ListenerSnapshot = { id, direction: "inbound", listen: at, protocol, service: key };
+    listeners.push({ path: listenPath, ...withTls(context, listener, [...base, "tls"], tls) });
     services.push({ document: context.document, places: [{ path: targetPath, endpoint: target }], snapshot });
   };
-  add("inbound", listen, path, inbound.target, ["spec", "inbound", "target"], inbound.protocol ?? "detect");
-  for (const [index, { port, target, protocol = "detect" }] of (inbound.ports ?? []).entries()) {
-    const portPath = ["spec", "inbound", "ports", index];
-    add(`inbound/${port}`, { host: listen.host, port }, [...portPath, "port"], target, [...portPath, "target"], protocol);
+  add("inbound", listen, path, ["spec", "inbound"], inbound);
+  for (const [index, entry] of (inbound.ports ?? []).entries()) {
+    const { port } = entry;
+    const base = ["spec", "inbound", "ports", index];
+    add(`inbound/${port}`, { host: listen.host, port }, [...base, "port"], base, entry);
   }
   return { listeners, services };
+}
+
+interface InboundEntry {
+  readonly target: HostPort;
+  readonly protocol?: Protocol | undefined;
+  readonly tls?: TlsFiles | undefined;
+}
+
+/** A listener with its certificate, where it has one. */
+function withTls(
+  context: ProxyContext,
+  listener: ListenerSnapshot,
+  path: Path,
+  files: TlsFiles | undefined,
+): Pick<CompiledListener, "listener" | "certificate"> {
+  const compiled = compileTls(context, listener.id, path, files);
+  return compiled === null ? { listener } : { listener: { ...listener, tls: compiled.tls }, certificate: compiled.certificate };
 }
 
 function compileDefault(context: ProxyContext): string | null {
@@ -105,10 +131,8 @@ function compileOutboundPort(context: ProxyContext, index: number): CompiledList
   if (found === null) return null;
   const protocol = port.protocol ?? protocolOf(context, [...base, "service"], found, listen.port);
   const service = serviceKey(found.entry.namespace, found.entry.name);
-  return {
-    path: [...base, "listen"],
-    listener: { id: `outbound/${formatHostPort(listen)}`, direction: "outbound", listen, protocol, service },
-  };
+  const listener: ListenerSnapshot = { id: `outbound/${formatHostPort(listen)}`, direction: "outbound", listen, protocol, service };
+  return { path: [...base, "listen"], ...withTls(context, listener, [...base, "tls"], port.tls) };
 }
 
 /** The protocol of the port that the reference names, else of the port with the listener's number, else of the only port. */

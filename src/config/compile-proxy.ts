@@ -34,6 +34,7 @@ export function compileProxy(context: ProxyContext): ProxySnapshot {
   }
   checkListeners(context, listeners, admin);
   checkLoops(context, [...services, ...inbound.services], listeners, admin);
+  const certificates = listeners.flatMap(({ certificate }) => certificate ?? []);
   return {
     name,
     namespace,
@@ -48,6 +49,7 @@ export function compileProxy(context: ProxyContext): ProxySnapshot {
     logLevel: spec.logLevel ?? LOG_LEVEL,
     limits: compileLimits(context),
     services: [...services, ...inbound.services].map((entry) => entry.snapshot),
+    ...(certificates.length > 0 && { certificates }),
   };
 }
 

@@ -29,6 +29,8 @@ export interface SourceFile {
   readonly path: string;
   /** Milliseconds since 1970; 0 where there is no file. */
   readonly mtimeMs: number;
+  /** A document names it (a certificate): it is no part of the source itself. */
+  readonly isNamed?: true;
 }
 
 export interface LoadSuccess {

@@ -43,6 +43,8 @@ export const LIMITS = {
   lingerBytesMax: { default: 16 * MiB, min: 0, max: 1024 * MiB, unit: "bytes", reason: "and how many bytes of it" },
   drainGraceMs: { default: 120_000, min: 0, max: 3_600_000, unit: "ms", reason: "Linkerd's shutdown grace period: then what is left is cut, and said" },
   drainIdleMs: { default: 1_000, min: 0, max: 60_000, unit: "ms", reason: "while draining, a keep-alive connection without a request waits so long for one that is already on its way" },
+  tlsHandshakeMs: { default: 10_000, min: 100, max: 600_000, unit: "ms", reason: "from the accept to the end of the TLS handshake, at listeners with tls; over it: closed" },
+  tlsHandshakesMax: { default: 1_000, min: 1, max: 100_000, unit: "count", reason: "TLS handshakes under way per worker, about 100 KB and a millisecond each; over it: closed" },
   seriesMax: { default: 10_000, min: 100, max: 200_000, unit: "count", reason: "metric label sets per worker; the rest counts as `other`" },
   dnsTtlMaxMs: { default: 5_000, min: 100, max: 3_600_000, unit: "ms", reason: "a name is resolved again after min(TTL, this); Docker's DNS says 600 s" },
 } as const satisfies Record<string, LimitRow>;

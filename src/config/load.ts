@@ -63,7 +63,7 @@ interface ProxyEntry {
 interface Catalogue {
   /** As the user called the whole. */
   readonly label: string;
-  readonly files: readonly SourceFile[];
+  readonly files: SourceFile[];
   readonly fileOrder: readonly string[];
   readonly problems: Problem[];
   readonly proxies: ProxyEntry[];
@@ -77,7 +77,7 @@ function readCatalogue(source: ConfigSource): Catalogue {
   const { texts, files, problems } = readSources(source);
   const catalogue: Catalogue = {
     label: source.path ?? texts[0]?.file ?? "",
-    files,
+    files: [...files],
     fileOrder: texts.map((text) => text.file),
     problems: [...problems],
     proxies: [],
@@ -204,7 +204,10 @@ function selectProxy(source: ConfigSource, catalogue: Catalogue): ProxyEntry | n
 function compile(proxy: ProxyEntry, source: ConfigSource, catalogue: Catalogue): ProxySnapshot | null {
   const { services, entries, isComplete, problems } = catalogue;
   const context: ReferenceContext = { document: proxy.document, catalog: new ServiceCatalog(entries), isComplete, problems };
-  if (proxy.shape !== null) return compileProxy({ ...context, shape: proxy.shape, services, overrides: source.overrides ?? {} });
+  if (proxy.shape !== null) {
+    const { overrides = {}, path: sourcePath = null } = source;
+    return compileProxy({ ...context, shape: proxy.shape, services, overrides, sourcePath, files: catalogue.files });
+  }
   checkReferences(context, proxy.namespace);
   return null;
 }

@@ -20,7 +20,7 @@ export type Kind = (typeof KINDS)[number];
 export const WORKERS_MAX = 256;
 
 /** What a key takes; decides how a wrong value is read when guessing what was meant. */
-export type ValueType = "name" | "reference" | "address" | "whole number" | "boolean" | "enum" | "constant" | "map" | "list";
+export type ValueType = "name" | "reference" | "address" | "file" | "whole number" | "boolean" | "enum" | "constant" | "map" | "list";
 
 export interface KeyInfo {
   readonly type: ValueType;
@@ -94,11 +94,20 @@ const limits = map(
   "Limits of the data plane, whole numbers in the unit that the name ends in; docs/limits.md has them all.",
 );
 
+const tls = map(
+  {
+    cert: key(z.string().min(1), "file", "the path of a PEM file", "The certificate, then those of its chain, in PEM."),
+    key: key(z.string().min(1), "file", "the path of a PEM file", "Its private key, in PEM, without a passphrase."),
+  },
+  "Connections are TLS, with this certificate; plain ones are refused. Paths are relative to this file; the files are watched.",
+).optional();
+
 const outboundPort = map(
   {
     listen: address("listen", "Where this listener accepts connections."),
     service: reference("a service's name such as db, db.shop or db:5432", "The service that every connection goes to."),
     protocol: protocol("Overrides the protocol of the service's port.", "the service's port's"),
+    tls,
   },
   "A listener for one service.",
 );
@@ -108,6 +117,7 @@ const inboundPort = map(
     port: port("Port beside that of `inbound.listen`, on the same address."),
     target: address("target", "The local service behind it."),
     protocol: protocol("What clients speak there.", "detect"),
+    tls,
   },
   "A further inbound port.",
 );
@@ -125,6 +135,7 @@ const proxySpec = map(
       {
         listen: addressOrOff("Where clients send requests, which name their service. Port 0: any free one.", OUTBOUND_LISTEN),
         protocol: protocol("What clients speak there.", "detect"),
+        tls,
         default: reference("a service's name such as web or web.shop", "The service for requests that name none.").optional(),
         unknown: oneOf(["refuse", "forward"], "What happens to a name that no service has: 404, or on to that host.", "refuse").optional(),
         allowOverride: yes("`l5d-dst-override` from a client counts.").optional(),
@@ -137,6 +148,7 @@ const proxySpec = map(
         listen: address("listen", "Where others reach the service.", INBOUND_LISTEN).optional(),
         target: address("target", "The service beside the proxy."),
         protocol: protocol("What clients speak there.", "detect"),
+        tls,
         ports: list(inboundPort, "Further ports of the service."),
       },
       "Traffic to the service beside the proxy. Absent: nothing listens for it.",

@@ -41,6 +41,28 @@ export interface ListenerSnapshot {
   readonly protocol: Protocol;
   /** Every connection goes to this service, whatever it names. `null`: by name (design: outbound). */
   readonly service: string | null;
+  /** Connections are TLS; the certificate is in `certificates` under this listener's id. */
+  readonly tls?: ListenerTls;
+}
+
+/** What may be known of a listener's certificate: everything but its key. */
+export interface ListenerTls {
+  /** Absolute paths. */
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly subject: string;
+  readonly names: string;
+  /** SHA-256 of the certificate, in hexadecimal with colons. */
+  readonly fingerprint: string;
+  /** ISO 8601. */
+  readonly notAfter: string;
+}
+
+/** A listener's certificate with its chain and its key, as PEM. Secret: it goes to the workers and nowhere else. */
+export interface CertificateSnapshot {
+  readonly listener: string;
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface OutboundRules {
@@ -69,6 +91,8 @@ export interface ProxySnapshot {
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   readonly limits: Limits;
   readonly services: readonly ServiceSnapshot[];
+  /** For the listeners with `tls`. Absent: none has. */
+  readonly certificates?: readonly CertificateSnapshot[];
 }
 
 /** One service as a worker sees it. */
@@ -94,6 +118,7 @@ export interface WorkerProxy {
   readonly allowConnect: boolean;
   readonly accessLog: AccessLogFormat;
   readonly limits: Limits;
+  readonly certificates?: readonly CertificateSnapshot[];
 }
 
 /** What changed since the previous version. The first update carries everything. */
@@ -102,4 +127,6 @@ export interface WorkerUpdate {
   readonly proxy: WorkerProxy | null;
   readonly services: readonly WorkerService[];
   readonly removed: readonly string[];
+  /** Keys of TLS session tickets, the same in all workers. Absent: as they were. */
+  readonly ticketKeys?: Uint8Array;
 }

@@ -44,7 +44,7 @@ export function endpointsUpdate(
 
 /** True when a worker would not notice the update. */
 export function isEmptyUpdate(update: WorkerUpdate): boolean {
-  return update.proxy === null && update.services.length === 0 && update.removed.length === 0;
+  return update.proxy === null && update.services.length === 0 && update.removed.length === 0 && update.ticketKeys === undefined;
 }
 
 /** One service as the workers of a proxy of this namespace see it. */
@@ -58,8 +58,8 @@ export function workerService(service: ServiceSnapshot, proxyNamespace: string, 
 }
 
 function workerProxy(snapshot: ProxySnapshot): WorkerProxy {
-  const { listeners, outbound, admin, forwarded, allowConnect, accessLog, limits } = snapshot;
-  return { listeners, outbound, admin, forwarded, allowConnect, accessLog, limits };
+  const { listeners, outbound, admin, forwarded, allowConnect, accessLog, limits, certificates } = snapshot;
+  return { listeners, outbound, admin, forwarded, allowConnect, accessLog, limits, ...(certificates && { certificates }) };
 }
 
 /** Equality of plain data by value. */

@@ -28,7 +28,7 @@ export function adminSource(options: AdminSourceOptions): AdminSource {
     metrics: async () => exposition([...store.collect(), ...(await processFamilies({ version }))], performance.now()),
     isReady,
     stats: async () => statistics(store, await workers.status()),
-    config: snapshot,
+    config: () => withoutSecrets(snapshot()),
     shutdown,
     get shutdownEndpoint() {
       return snapshot().shutdownEndpoint;
@@ -41,6 +41,11 @@ export function adminSource(options: AdminSourceOptions): AdminSource {
     },
     environment: () => process.env,
   };
+}
+
+/** What /config.json may show: no private key. */
+function withoutSecrets({ certificates: _, ...shown }: ProxySnapshot): object {
+  return shown;
 }
 
 /** Percentiles are over the last half to whole minute, from the HDR histograms of all workers. Microseconds. */

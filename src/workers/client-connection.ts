@@ -16,6 +16,8 @@ export interface ClientOwner {
   onConnectionClosed(connection: ClientConnection, errno: number): void;
   /** The protocol is known: `next` takes the place of `previous`. */
   replace(previous: ClientConnection, next: ClientConnection): void;
+  /** The handshake is done: the connection class that fits what was negotiated by ALPN ("" for nothing) takes the place of `previous`. */
+  secured(previous: ClientConnection, transport: Transport, listener: ListenerState, protocol: string): void;
   /** An accepted CONNECT. */
   becomeRelay(previous: ClientConnection, transport: Transport, listener: ListenerState, service: Service): void;
 }

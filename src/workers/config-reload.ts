@@ -3,7 +3,7 @@
 // A configuration with a mistake changes nothing: every problem is logged, the running one stays. Changes that arrive while
 // a reload is under way lead to one more, however many they are.
 
-import type { ConfigSource, LoadResult } from "../config/config-source.ts";
+import type { ConfigSource, LoadResult, SourceFile } from "../config/config-source.ts";
 import { formatProblem, type Problem } from "../config/problem.ts";
 import type { ProxySnapshot } from "../config/snapshot.ts";
 import type { Log } from "./forwarder-types.ts";
@@ -13,6 +13,8 @@ export interface ReloaderOptions {
   readonly load: (source: ConfigSource) => Promise<LoadResult>;
   /** Makes a snapshot the running one. Rejects when it cannot be (a port is taken), and then nothing has changed. */
   readonly apply: (snapshot: ProxySnapshot) => Promise<void>;
+  /** What was read, also by a load that found mistakes. */
+  readonly onLoaded?: (files: readonly SourceFile[]) => void;
   readonly onReload: (result: "applied" | "refused") => void;
   readonly log: Log;
 }
@@ -47,10 +49,11 @@ export class Reloader {
   }
 
   async #reload(): Promise<void> {
-    const { source, load, apply, onReload, log } = this.#options;
+    const { source, load, apply, onLoaded, onReload, log } = this.#options;
     try {
       const result = await load(source);
       if (this.#isClosed) return;
+      onLoaded?.(result.files);
       if ("problems" in result) {
         logProblems(log, result.problems);
         log("error", "the new configuration has mistakes: the running one stays", { problems: result.problems.length });

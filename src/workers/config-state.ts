@@ -15,11 +15,13 @@ export class ConfigState {
   readonly #addresses: Addresses;
   #snapshot: ProxySnapshot;
   #version = 1;
+  #ticketKeys: Uint8Array | null;
   /** Names to the services that have them as endpoints. */
   #servicesOf: ReadonlyMap<string, ReadonlySet<string>>;
 
   /** @param listeners with the ports that they are really bound to. */
-  constructor(snapshot: ProxySnapshot, listeners: readonly ListenerSnapshot[], addresses: Addresses) {
+  constructor(snapshot: ProxySnapshot, listeners: readonly ListenerSnapshot[], addresses: Addresses, ticketKeys: Uint8Array | null = null) {
+    this.#ticketKeys = ticketKeys;
     this.#addresses = addresses;
     this.#snapshot = { ...snapshot, listeners };
     this.#servicesOf = indexNames(snapshot.services);
@@ -46,7 +48,8 @@ export class ConfigState {
 
   /** Everything, for a worker that begins now. */
   full(): WorkerUpdate {
-    return workerUpdate(this.#version, null, this.#snapshot, this.#resolved);
+    const update = workerUpdate(this.#version, null, this.#snapshot, this.#resolved);
+    return this.#ticketKeys === null ? update : { ...update, ticketKeys: this.#ticketKeys };
   }
 
   /** The next configuration: what is different, or null when nothing is that concerns a worker. */
@@ -62,6 +65,12 @@ export class ConfigState {
     const keys = new Set<string>();
     for (const name of names) for (const key of this.#servicesOf.get(name) ?? []) keys.add(key);
     return this.#step(endpointsUpdate(this.#version + 1, this.#snapshot, keys, this.#resolved));
+  }
+
+  /** TLS sessions from now on are sealed with other keys. */
+  rotate(ticketKeys: Uint8Array): WorkerUpdate | null {
+    this.#ticketKeys = ticketKeys;
+    return this.#step({ version: this.#version + 1, proxy: null, services: [], removed: [], ticketKeys });
   }
 
   #step(update: WorkerUpdate): WorkerUpdate | null {

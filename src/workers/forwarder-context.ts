@@ -9,6 +9,7 @@ import type { LogFields, LogLevel } from "./forwarder-types.ts";
 import type { H1Shared } from "./h1-shared.ts";
 import type { Router } from "./router.ts";
 import type { Service } from "./service.ts";
+import type { TlsContext } from "./tls-context.ts";
 import type { WorkerLoop } from "./worker-loop.ts";
 
 export interface ForwarderContext {
@@ -67,6 +68,8 @@ export interface AccessLog {
 export interface ListenerState {
   readonly snapshot: ListenerSnapshot;
   readonly metrics: TransportMetrics;
+  /** Set where connections are TLS. */
+  readonly tls: TlsContext | null;
   /** Set when the listener serves one service. */
   readonly fixedService: string | null;
 }

@@ -28,11 +28,16 @@ import { Relay } from "./relay.ts";
 import { Router, type RouterEntry } from "./router.ts";
 import { Service } from "./service.ts";
 import { SilenceQueue } from "./silence-queue.ts";
+import { TlsConnection } from "./tls-connection.ts";
+import { TlsContexts } from "./tls-contexts.ts";
 import { NOBODY, Transport } from "./transport.ts";
 import { UnknownServices } from "./unknown-services.ts";
 import { WorkerLoop } from "./worker-loop.ts";
 
 const VIA_NAME = Buffer.from("weft", "latin1");
+/** Labels of clients' connections. Linkerd's words; no client has an identity. */
+const NO_TLS = { tls: "no_identity", no_tls_reason: "disabled" } as const;
+const TLS = { tls: "true" } as const;
 const NO_RULES = { default: null, unknown: "refuse", allowOverride: false } as const;
 
 export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
@@ -56,6 +61,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly #overhead: HdrLatency;
   readonly #silence: SilenceQueue;
   readonly #unknown: UnknownServices;
+  readonly #tls: TlsContexts;
   readonly #services = new Map<string, Service>();
   readonly #listeners = new Map<string, ListenerState>();
   readonly #clients = new Map<ClientConnection, ListenerState>();
@@ -78,6 +84,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       onBug: (error) => this.#onBug(error),
     });
     this.#silence = new SilenceQueue(this.loop);
+    this.#tls = new TlsContexts(recorder, (level, message, fields) => this.log(level, message, fields));
     this.#unknown = new UnknownServices(this.loop, {
       makeService: (config) => new Service(this, config, this.#endpointMetrics(config, "", "", "")),
       updateService: (service, config) => service.update(config, (address, owner) => this.#makeEndpoint(config, address, owner)),
@@ -90,7 +97,8 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
 
   update(update: WorkerUpdate): void {
     this.loop.run(() => {
-      const { proxy } = update;
+      const { proxy, ticketKeys } = update;
+      if (ticketKeys !== undefined) this.#tls.setTicketKeys(ticketKeys);
       if (proxy !== null) this.#updateProxy(proxy);
       const entries: RouterEntry[] = [];
       for (const config of update.services) entries.push(this.#updateService(config));
@@ -112,6 +120,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     else this.accessLog = new AccessLogWriter(proxy.accessLog);
     const own = proxy.listeners.map(({ listen }) => listen);
     this.#ownListeners = new OwnListeners(proxy.admin === null ? own : [...own, proxy.admin]);
+    this.#tls.update(proxy.listeners, proxy.certificates ?? []);
     for (const snapshot of proxy.listeners) this.#listeners.set(snapshot.id, this.#listenerState(snapshot));
     const ids = new Set(proxy.listeners.map(({ id }) => id));
     for (const id of this.#listeners.keys()) {
@@ -127,10 +136,9 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       target_addr: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
       target_ip: host,
       target_port: String(port),
-      tls: "no_identity",
-      no_tls_reason: "disabled",
+      ...(snapshot.tls === undefined ? NO_TLS : TLS),
     });
-    return { snapshot, metrics, fixedService: snapshot.service };
+    return { snapshot, metrics, tls: this.#tls.get(snapshot.id), fixedService: snapshot.service };
   }
 
   #updateService(config: WorkerService): RouterEntry {
@@ -197,34 +205,44 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     const transport = Transport.adopt(this.loop, fd, NOBODY);
     transport.setMeter(listener.metrics);
     listener.metrics.opened();
-    const { protocol } = listener.snapshot;
-    let client: ClientConnection;
-    if (protocol === "http1") {
-      client = new DownstreamH1(this, listener, this, transport);
-      this.#register(client, listener);
-    } else if (protocol === "detect") {
-      const detecting = new DetectConnection(this, listener, this, transport);
-      client = detecting;
-      this.#register(client, listener);
-      this.#silence.add(detecting);
-    } else {
-      this.#adoptOpaque(listener, transport);
-      return;
-    }
-    if (this.isDraining) client.drain();
-  }
-
-  #adoptOpaque(listener: ListenerState, transport: Transport): void {
-    const service = listener.fixedService === null ? this.router.default() : this.router.fixed(listener.fixedService);
-    if (service === null) {
-      this.counters.tcpError(listener.snapshot.direction, "no route");
+    const client = listener.snapshot.tls === undefined ? this.#connection(listener, transport, "") : this.#handshake(listener, transport);
+    if (client === null) {
       transport.close(false);
       listener.metrics.closed("");
       return;
     }
-    const relay = new Relay(this, listener, this, transport, service, false);
-    this.#register(relay, listener);
-    relay.start(null);
+    this.#register(client, listener);
+    if (client instanceof Relay) client.start(null);
+    else if (this.isDraining) client.drain();
+  }
+
+  #handshake(listener: ListenerState, transport: Transport): TlsConnection | null {
+    return listener.tls === null ? null : new TlsConnection(this, this.#tls, listener, listener.tls, this, transport);
+  }
+
+  secured(previous: ClientConnection, transport: Transport, listener: ListenerState, protocol: string): void {
+    const next = this.#connection(listener, transport, protocol);
+    if (next === null) {
+      transport.close(false);
+      return;
+    }
+    this.replace(previous, next);
+    if (next instanceof Relay) next.start(null);
+  }
+
+  /** What a connection speaks: as its listener says, as ALPN has settled it ("" for nothing), else by its first bytes. Null: no service. */
+  #connection(listener: ListenerState, transport: Transport, alpn: string): ClientConnection | null {
+    const { protocol } = listener.snapshot;
+    if (protocol === "http1" || (protocol === "detect" && alpn === "http/1.1")) return new DownstreamH1(this, listener, this, transport);
+    if (protocol === "detect") {
+      const detecting = new DetectConnection(this, listener, this, transport);
+      this.#silence.add(detecting);
+      return detecting;
+    }
+    const service = listener.fixedService === null ? this.router.default() : this.router.fixed(listener.fixedService);
+    if (service !== null) return new Relay(this, listener, this, transport, service, false);
+    this.counters.tcpError(listener.snapshot.direction, "no route");
+    return null;
   }
 
   #register(client: ClientConnection, listener: ListenerState): void {

@@ -28,30 +28,36 @@ export interface ShutdownRequest {
   owner: unknown;
 }
 
-/** What uv_tcp_t offers. Return values are 0 or a negative errno, as libuv's. */
-export interface TcpHandle {
-  readonly fd: number;
+/** What a transport needs of the stream below it: a TCP handle, or TLS on one. Return values are 0 or a negative errno, as libuv's. */
+export interface StreamHandle {
   readonly writeQueueSize: number;
-  open(fd: number): number;
   readStart(): number;
   readStop(): number;
   useUserBuffer(buffer: Uint8Array): void;
   /** Called per read with the count in `readState`; the buffer that it returns is used for the next read. */
-  onread: (this: TcpHandle, unused: unknown) => Uint8Array | undefined;
+  onread: (this: StreamHandle, unused: unknown) => Uint8Array | undefined;
   writeBuffer(request: WriteRequest, buffer: Uint8Array): number;
   writev(request: WriteRequest, buffers: readonly Uint8Array[], allBuffers: true): number;
   shutdown(request: ShutdownRequest): number;
+  getpeername(out: { address?: string; port?: number; family?: string }): number;
+  close(): void;
+  /** Closes with RST. */
+  reset(): number;
+  /** The owner, for callbacks. */
+  weft: unknown;
+}
+
+/** What uv_tcp_t offers beyond that. */
+export interface TcpHandle extends StreamHandle {
+  readonly fd: number;
+  close(onClosed?: () => void): void;
+  reset(onClosed?: () => void): number;
+  open(fd: number): number;
   connect(request: ConnectRequest, host: string, port: number): number;
   connect6(request: ConnectRequest, host: string, port: number): number;
   setNoDelay(on: boolean): number;
   setKeepAlive(on: boolean, delaySeconds: number): number;
-  getpeername(out: { address?: string; port?: number; family?: string }): number;
   getsockname(out: { address?: string; port?: number; family?: string }): number;
-  close(callback?: () => void): void;
-  /** Closes with RST. */
-  reset(callback?: () => void): number;
-  /** The owner, for callbacks. */
-  weft: unknown;
 }
 
 interface TcpBinding {

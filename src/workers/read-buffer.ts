@@ -63,10 +63,10 @@ export class ReadBufferPool {
     return this.#largeInUse + this.#smallInUse;
   }
 
-  /** A stream buffer with one reference, the caller's. */
-  take(): ReadBuffer {
+  /** A stream buffer with one reference, the caller's. `isSmall`: for a source that fills no large one, such as a TLS record. */
+  take(isSmall = false): ReadBuffer {
     let buffer: ReadBuffer;
-    if (this.#largeInUse < LARGE_IN_USE_MAX) {
+    if (!isSmall && this.#largeInUse < LARGE_IN_USE_MAX) {
       this.#largeInUse++;
       buffer = this.#large.pop() ?? new ReadBuffer(this, STREAM_READ_BYTES, false);
     } else {

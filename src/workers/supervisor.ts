@@ -14,11 +14,12 @@ import type { AdminServer } from "../admin/admin-server.ts";
 import { createAdminServer } from "../admin/create-admin-server.ts";
 import { proxyRoutes } from "../admin/proxy-routes.ts";
 import { formatHostPort } from "../config/address.ts";
-import type { ConfigOverrides, ConfigSource } from "../config/config-source.ts";
+import type { ConfigOverrides, ConfigSource, SourceFile } from "../config/config-source.ts";
 import { loadInWorker } from "../config/load-in-worker.ts";
 import { BAD_CONFIGURATION, formatProblem } from "../config/problem.ts";
-import type { HostPort, ProxySnapshot, WorkerUpdate } from "../config/snapshot.ts";
+import type { HostPort, ListenerSnapshot, ProxySnapshot, WorkerUpdate } from "../config/snapshot.ts";
 import { type ConfigWatch, watchConfig } from "../config/watch.ts";
+import { FileWatch } from "../config/watch-files.ts";
 import { MetricStore } from "../core/telemetry/merge.ts";
 import { Acceptor, type Placement } from "./acceptor.ts";
 import { adminSource } from "./admin-source.ts";
@@ -29,6 +30,7 @@ import { isListenError, ListenError } from "./listen-error.ts";
 import { GatheredLog, Logger } from "./log.ts";
 import { Resolver } from "./resolver.ts";
 import { SupervisorMetrics } from "./supervisor-metrics.ts";
+import { TicketKeys } from "./ticket-keys.ts";
 import { hasTestHooks, testDnsServer, testRoutes } from "./test-hooks.ts";
 import { InlineWorker } from "./worker-inline.ts";
 import { siblingModule } from "./worker-module.ts";
@@ -56,6 +58,7 @@ export interface RunProxyOptions {
 export async function runProxy(options: RunProxyOptions): Promise<number> {
   const source = sourceOf(options);
   let snapshot = options.snapshot ?? null;
+  let files: readonly SourceFile[] = [];
   if (snapshot === null) {
     const result = await loadInWorker(source);
     if ("problems" in result) {
@@ -63,6 +66,7 @@ export async function runProxy(options: RunProxyOptions): Promise<number> {
       return BAD_CONFIGURATION;
     }
     snapshot = result.snapshot;
+    files = result.files;
     for (const warning of result.warnings) process.stderr.write(`${formatProblem(warning)}\n`);
   }
   const supervisor = new Supervisor(snapshot, options.forwarderModule ?? siblingModule("forwarder"));
@@ -74,7 +78,7 @@ export async function runProxy(options: RunProxyOptions): Promise<number> {
     await supervisor.abandon();
     return 1;
   }
-  if (options.snapshot === undefined || options.snapshot === null) supervisor.watch(source);
+  if (options.snapshot === undefined || options.snapshot === null) supervisor.watch(source, files);
   return await supervisor.untilStopped();
 }
 
@@ -91,10 +95,13 @@ class Supervisor {
   readonly #resolver: Resolver;
   readonly #workers: WorkerSet;
   readonly #moved = new Set<string>();
+  readonly #ticketKeys = new TicketKeys((keys) => this.#send(this.#state.rotate(keys)));
   #state: ConfigState;
   #admin: AdminServer | null = null;
   #reloader: Reloader | null = null;
   #watcher: ConfigWatch | null = null;
+  /** Certificates: files that the configuration names. */
+  readonly #fileWatch = new FileWatch(() => this.#reloader?.request());
   #isReady = false;
   #isMoveScheduled = false;
   #stops = 0;
@@ -126,8 +133,12 @@ class Supervisor {
       log,
       ...testDnsServer(process.env),
     });
-    this.#state = new ConfigState(snapshot, snapshot.listeners, (name) => this.#resolver.addresses(name));
+    this.#state = this.#stateOf(snapshot, snapshot.listeners);
     this.#workers = this.#createWorkers(forwarderModule);
+  }
+
+  #stateOf(snapshot: ProxySnapshot, listeners: readonly ListenerSnapshot[]): ConfigState {
+    return new ConfigState(snapshot, listeners, (name) => this.#resolver.addresses(name), this.#ticketKeys.current);
   }
 
   /** Listens, forwards, is ready. Rejects with a ListenError or the admin server's; then `abandon` must follow. */
@@ -136,7 +147,7 @@ class Supervisor {
     const { limits, listeners, services, admin } = this.#initial;
     this.#resolver.setNames(this.#state.names);
     const prepared = await this.#acceptor.prepare(listeners, limits);
-    this.#state = new ConfigState(this.#initial, prepared.listeners, (name) => this.#resolver.addresses(name));
+    this.#state = this.#stateOf(this.#initial, prepared.listeners);
     if (admin !== null) {
       await this.#openAdmin(admin).catch((error: Error) => {
         prepared.abort();
@@ -160,11 +171,13 @@ class Supervisor {
   }
 
   /** Reads the configuration again when its files change or on SIGHUP. */
-  watch(source: ConfigSource): void {
+  watch(source: ConfigSource, files: readonly SourceFile[]): void {
+    this.#fileWatch.set(files);
     const reloader = new Reloader({
       source,
       load: loadInWorker,
       apply: (snapshot) => this.#apply(snapshot),
+      onLoaded: (files) => this.#fileWatch.set(files),
       onReload: (result) => this.#metrics.reloaded(result),
       log: this.#logger.log,
     });
@@ -178,6 +191,7 @@ class Supervisor {
     await this.#stopped;
     this.#reloader?.close();
     this.#watcher?.close();
+    this.#fileWatch.close();
     await drainProxy({
       acceptor: this.#acceptor,
       workers: this.#workers,
@@ -196,6 +210,8 @@ class Supervisor {
 
   async #close(): Promise<void> {
     this.#resolver.close();
+    this.#ticketKeys.close();
+    this.#fileWatch.close();
     await this.#admin?.close();
     await this.#logger.end();
   }

@@ -18,14 +18,16 @@ import {
   type ConnectRequest,
   lastWriteWasAsync,
   newTcpHandle,
-  readResult,
   ShutdownWrap,
+  type StreamHandle,
   type TcpHandle,
   UV_EOF,
   type WriteRequest,
 } from "./native-handles.ts";
 import type { OutChunk } from "./out-chunk.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
+import type { TlsStream } from "./tls-stream.ts";
+import { ignore, onRead, onWritten } from "./transport-events.ts";
 import type { WorkerLoop } from "./worker-loop.ts";
 
 /** Bytes that are copied into the chunk rather than written on their own: below it a copy is cheaper than a system call. */
@@ -46,6 +48,7 @@ export type ReadMode = (typeof ReadMode)[keyof typeof ReadMode];
 
 const UV_ECANCELED = -125;
 const UV_ECONNRESET = -104;
+const UV_EPROTO = -71;
 
 /** Who owns a transport: a codec's connection, a relay, a detector. */
 export interface TransportOwner {
@@ -67,7 +70,11 @@ export const NOBODY: TransportOwner = { onBytes() {}, onEnd() {}, onWritable() {
 export class Transport {
   owner: TransportOwner;
   readonly loop: WorkerLoop;
-  #handle: TcpHandle;
+  #handle: StreamHandle;
+  /** The handle while it is TLS: it completes every write later and takes one at a time, and its reads are records. */
+  #tls: TlsStream | null = null;
+  /** A flush waits for the TLS write before it. */
+  #isHeld = false;
   readonly #tcp: TcpHandle;
   #readBuffer: ReadBuffer | null = null;
   #chunk: OutChunk | null = null;
@@ -180,6 +187,20 @@ export class Transport {
     this.resume();
   }
 
+  /** TLS begins: what `wrap` makes stands in the place of the TCP handle. Nothing is read until `endHandshake`; deadlines and `close` go on. */
+  beginHandshake(wrap: (tcp: TcpHandle) => TlsStream): void {
+    this.pause();
+    this.#readBuffer = null;
+    this.#tls = this.#handle = wrap(this.#tcp);
+    this.#tls.weft = this;
+    this.#tls.onBroken = () => this.loop.run(() => this.#fail(UV_EPROTO));
+  }
+
+  /** The stream is secure: plaintext is read and written from now on. */
+  endHandshake(): void {
+    if (!this.#isClosed) this.#begin();
+  }
+
   /** Bytes are counted here from now on. */
   setMeter(meter: { readonly readSlot: number; readonly writeSlot: number }): void {
     this.#readSlot = meter.readSlot;
@@ -273,11 +294,16 @@ export class Transport {
    * the hang-up as EOF, without asking the socket. A write of nothing asks: it fails with the pending error.
    */
   #hasReset(): boolean {
-    if (this.unsentBytes > 0) return false;
+    return this.unsentBytes === 0 && this.#probe() === UV_ECONNRESET;
+  }
+
+  /** The error that a write would meet, found by writing nothing, below TLS. Only while nothing is being written. */
+  #probe(): number {
+    if (this.#tcp.writeQueueSize > 0) return 0;
     const request = this.loop.takeWriteRequest();
-    const error = this.#handle.writeBuffer(request, NOTHING);
+    const error = this.#tcp.writeBuffer(request, NOTHING);
     this.loop.giveWriteRequest(request);
-    return error === UV_ECONNRESET;
+    return error;
   }
 
   #nextReadBuffer(current: ReadBuffer, count: number): Uint8Array | undefined {
@@ -286,7 +312,7 @@ export class Transport {
     // A paused source gets no memory of its own: a thousand slow readers would hold a thousand empty buffers.
     if (this.#isReading && (readMode === ReadMode.body || fills)) {
       if (!current.isShared && !current.isLent) return undefined;
-      this.#readBuffer = this.loop.readBuffers.take();
+      this.#readBuffer = this.loop.readBuffers.take(this.#tls !== null);
     } else {
       if (current.isShared) return undefined;
       this.#readBuffer = this.loop.readBuffers.shared;
@@ -299,7 +325,7 @@ export class Transport {
   reserve(size: number): OutChunk {
     let chunk = this.#chunk;
     if (chunk !== null && chunk.length + size <= chunk.bytes.length) return chunk;
-    if (chunk !== null) this.flush();
+    if (chunk !== null) this.#flush();
     chunk = this.loop.outChunks.take(size);
     this.#chunk = chunk;
     this.#chunkFrom = 0;
@@ -382,13 +408,19 @@ export class Transport {
     const request = this.loop.takeWriteRequest();
     request.buffer = gathered.pieces;
     const error = this.#handle.writev(request, gathered.pieces, true);
-    const isDone = error !== 0 || !lastWriteWasAsync();
+    const isDone = error !== 0 || (this.#tls === null && !lastWriteWasAsync());
     this.#submitted(request, error, gathered.bytes, gathered, chunk);
     if (isDone) gathered.release();
   }
 
   /** Writes what was gathered. */
   flush(): void {
+    // TLS takes one write at a time: what is small gathers behind it and leaves when that is done (handleWritten).
+    this.#isHeld = this.#tls !== null && this.unsentBytes > 0 && this.#gathered === null && this.#chunk !== null;
+    if (!this.#isHeld) this.#flush();
+  }
+
+  #flush(): void {
     this.flushCount++;
     if (this.#gathered !== null && !this.#gathered.isEmpty) {
       this.#flushGathered(this.#gathered);
@@ -422,7 +454,7 @@ export class Transport {
 
   #submitted(request: WriteRequest, error: number, size: number, lease: Lease | null, chunk: OutChunk | null): void {
     if (this.#writeSlot >= 0) this.loop.slots[this.#writeSlot]! += size;
-    if (error === 0 && lastWriteWasAsync()) {
+    if (error === 0 && (this.#tls !== null || lastWriteWasAsync())) {
       if (this.unsentBytes === 0) this.stalledQueue = 0;
       this.unsentBytes += size;
       if (lease !== null) lease.retain();
@@ -447,13 +479,16 @@ export class Transport {
       return;
     }
     this.stalledKernelQueue = -1;
+    if (this.#isHeld && this.unsentBytes === 0) this.flush();
     if (this.unsentBytes <= this.#congestionMark >> 1) this.owner.onWritable();
     if (this.unsentBytes === 0 && this.#wantsShutdown && !this.#isClosed) this.#shut();
   }
 
   /** Writes nothing: fails, and so closes, when the peer has answered an earlier write with RST. */
   touchWrite(): void {
-    if (!this.#isClosed && this.unsentBytes === 0) this.#submit(NOTHING, 0, null, null);
+    if (this.#isClosed || this.unsentBytes > 0) return;
+    const error = this.#probe();
+    if (error !== 0) this.#failWrite(error);
   }
 
   /** FIN after everything written so far. */
@@ -486,6 +521,8 @@ export class Transport {
   /** Closes now. Queued bytes are lost; `isAbort`: with RST, so that the peer sees that the message is not complete. */
   close(isAbort: boolean): void {
     if (this.#isClosed) return;
+    // Had it been TCP, these bytes would be the kernel's already.
+    if (this.#isHeld && !isAbort) this.#flush();
     this.#isClosed = true;
     this.#isReading = false;
     this.loop.remove(this);
@@ -559,25 +596,3 @@ export class Transport {
     }
   }
 }
-
-function onRead(this: TcpHandle): Uint8Array | undefined {
-  return (this.weft as Transport).handleRead(readResult());
-}
-
-function onWritten(this: WriteRequest, status: number): void {
-  const transport = this.transport as Transport;
-  const loop = transport.loop;
-  loop.beginEvent();
-  this.buffer = null;
-  if (this.lease !== null) (this.lease as Lease).release();
-  if (this.chunk !== null) loop.outChunks.give(this.chunk as OutChunk);
-  try {
-    transport.handleWritten(this.bytes, status);
-  } catch (error) {
-    loop.reportBug(error);
-    transport.close(true);
-  }
-  loop.endEvent();
-}
-
-function ignore(): void {}

@@ -11,6 +11,11 @@ export interface TestService {
   readonly protocol?: "detect" | "http1" | "opaque";
 }
 
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
 export interface ProxyOptions {
   /** By name; `web` is the default service if there is one. */
   readonly services: Readonly<Record<string, TestService>>;
@@ -18,7 +23,9 @@ export interface ProxyOptions {
   readonly workers?: number;
   readonly limits?: Partial<Record<LimitName, number>>;
   /** Further listeners for one service each; `ProxyProcess.ports` tells where they are. */
-  readonly listeners?: Readonly<Record<string, { readonly service: string; readonly protocol?: string }>>;
+  readonly listeners?: Readonly<Record<string, { readonly service: string; readonly protocol?: string; readonly tls?: TlsFiles }>>;
+  /** Of the outbound listener. */
+  readonly tls?: TlsFiles;
   readonly protocol?: "detect" | "http1" | "opaque";
   readonly unknown?: "refuse" | "forward";
   readonly allowConnect?: boolean;
@@ -46,6 +53,7 @@ export function proxyConfig(options: ProxyOptions, ports: ProxyPorts): string {
       outbound: {
         listen: `127.0.0.1:${ports.outbound}`,
         ...(options.protocol && { protocol: options.protocol }),
+        ...(options.tls && { tls: options.tls }),
         ...(byDefault && { default: byDefault }),
         ...(options.unknown && { unknown: options.unknown }),
         ...(options.allowOverride && { allowOverride: true }),
@@ -53,6 +61,7 @@ export function proxyConfig(options: ProxyOptions, ports: ProxyPorts): string {
           listen: `127.0.0.1:${ports.listeners[name]}`,
           service: listener.service,
           ...(listener.protocol && { protocol: listener.protocol }),
+          ...(listener.tls && { tls: listener.tls }),
         })),
       },
       admin: { listen: `127.0.0.1:${ports.admin}`, ...(options.shutdownEndpoint && { shutdownEndpoint: true }) },

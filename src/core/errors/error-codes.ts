@@ -61,6 +61,9 @@ export const ERRORS = {
   WEFT_WRITE_DEADLINE: { id: 48, origin: "downstream", status: 0, close: true, retry: "never", label: "write deadline", cause: "The client read less than writeMinBytesPerSecond for writeDeadlineMs." },
   WEFT_H2_PROTOCOL: { id: 49, origin: "downstream", status: 0, close: true, retry: "never", label: "http/2 protocol", cause: "The client broke HTTP/2 or flooded the connection; it was told with GOAWAY and closed." },
 
+  WEFT_TLS_REQUIRED: { id: 50, origin: "downstream", status: 400, close: true, retry: "never", label: "tls required", cause: "The port has a certificate and takes TLS only; use https." },
+  WEFT_TLS_HANDSHAKE: { id: 51, origin: "downstream", status: 0, close: true, retry: "never", label: "tls handshake", cause: "The TLS handshake failed or took longer than tlsHandshakeMs." },
+
   // Routing and upstreams (reference: Linkerd's table of synthesised answers).
   WEFT_NO_ROUTE: { id: 60, origin: "internal", status: 404, close: false, retry: "never", label: "no route", cause: "No service has this name, and the request names none that a default could serve." },
   WEFT_CONNECT_FAILED: { id: 61, origin: "upstream", status: 502, close: true, retry: "if-nothing-sent", label: "i/o", cause: "Connecting to the endpoint failed." },

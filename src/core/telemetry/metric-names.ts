@@ -68,6 +68,11 @@ export const METRICS = {
   inbound_tcp_errors_total: { type: "counter", labels: ["error"], help: "Inbound opaque connections that Weft ended because of an error." },
   outbound_tcp_detect_http_results_total: { type: "counter", labels: ["result"], help: "What outbound protocol detection found." },
   inbound_tcp_detect_http_results_total: { type: "counter", labels: ["result"], help: "What inbound protocol detection found." },
+  tls_handshakes_total: {
+    type: "counter",
+    labels: ["direction", "result"],
+    help: "Connections at listeners with a certificate: full, resumed, failed, timeout, not_tls or too_many.",
+  },
   control_dns_resolutions_total: { type: "counter", labels: ["client", "record_type", "result"], help: "Lookups of endpoint names." },
 
   proxy_overhead_us: {

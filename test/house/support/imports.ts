@@ -39,7 +39,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "src/config/": ["src/config/", "src/core/errors/", "src/core/route/", "src/core/util/"],
   "src/workers/": ["src/workers/", "src/core/", "src/config/snapshot.ts", "src/config/limits.ts", "src/admin/"].concat(
     // For the supervisor: loading happens in a thread of its own, behind these; what worker threads may reach is tested beside this.
-    ["address", "config-source", "load-in-worker", "problem", "watch", "worker-update"].map((name) => `src/config/${name}.ts`),
+    ["address", "config-source", "load-in-worker", "problem", "watch", "watch-files", "worker-update"].map(
+      (name) => `src/config/${name}.ts`,
+    ),
   ),
   "src/control/": ["src/control/", "src/core/", "src/config/", "src/admin/"],
   "src/admin/": ["src/admin/", "src/core/"],

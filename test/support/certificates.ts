@@ -1,0 +1,160 @@
+// Certificates for tests, made on the spot: X.509 v3 with ECDSA P-256, written as DER by hand, because npm's tests need no openssl.
+//
+// An authority signs leaves for names and addresses. Only what the tests need: no serials that matter, no revocation.
+
+import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const DAY_MS = 86_400_000;
+
+export interface Certificate {
+  /** PEM. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface LeafOptions {
+  /** DNS names and IPv4 addresses. */
+  readonly names?: readonly string[];
+  readonly notBefore?: Date;
+  readonly notAfter?: Date;
+}
+
+function tlv(tag: number, ...contents: readonly Buffer[]): Buffer {
+  const value = Buffer.concat(contents);
+  const { length } = value;
+  if (length < 0x80) return Buffer.concat([Buffer.from([tag, length]), value]);
+  const size = length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.from([tag, ...size]), value]);
+}
+
+const sequence = (...contents: readonly Buffer[]): Buffer => tlv(0x30, ...contents);
+const oid = (hex: string): Buffer => tlv(0x06, Buffer.from(hex, "hex"));
+const TRUE = Buffer.from([0x01, 0x01, 0xff]);
+
+const ECDSA_SHA256 = sequence(oid("2a8648ce3d040302"));
+const COMMON_NAME = oid("550403");
+const SUBJECT_ALT_NAME = oid("551d11");
+const BASIC_CONSTRAINTS = oid("551d13");
+
+function nameOf(text: string): Buffer {
+  return sequence(tlv(0x31, sequence(COMMON_NAME, tlv(0x0c, Buffer.from(text)))));
+}
+
+/** GeneralizedTime. */
+function time(date: Date): Buffer {
+  return tlv(0x18, Buffer.from(`${date.toISOString().replace(/[-:T]/g, "").slice(0, 14)}Z`));
+}
+
+function altName(name: string): Buffer {
+  return isIP(name) === 4 ? tlv(0x87, Buffer.from(name.split(".").map(Number))) : tlv(0x82, Buffer.from(name));
+}
+
+interface Parts {
+  readonly serial: number;
+  readonly issuer: string;
+  readonly subject: string;
+  readonly extensions: readonly Buffer[];
+  readonly publicKey: KeyObject;
+  readonly signer: KeyObject;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+function certificate(parts: Parts): string {
+  const tbs = sequence(
+    tlv(0xa0, tlv(0x02, Buffer.from([2]))),
+    tlv(0x02, Buffer.from([0x01, parts.serial >> 8, parts.serial & 0xff])),
+    ECDSA_SHA256,
+    nameOf(parts.issuer),
+    sequence(time(parts.notBefore), time(parts.notAfter)),
+    nameOf(parts.subject),
+    parts.publicKey.export({ type: "spki", format: "der" }),
+    tlv(0xa3, sequence(...parts.extensions)),
+  );
+  const signature = sign("sha256", tbs, parts.signer);
+  const der = sequence(tbs, ECDSA_SHA256, tlv(0x03, Buffer.from([0]), signature));
+  const lines = der.toString("base64").match(/.{1,64}/g)!;
+  return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
+}
+
+export class Authority {
+  readonly name: string;
+  /** PEM: what a client trusts. */
+  readonly cert: string;
+  readonly #key: KeyObject;
+  #serial = 1;
+
+  constructor(name = "weft test authority") {
+    this.name = name;
+    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    this.#key = privateKey;
+    this.cert = certificate({
+      serial: this.#serial++,
+      issuer: name,
+      subject: name,
+      extensions: [sequence(BASIC_CONSTRAINTS, TRUE, tlv(0x04, sequence(TRUE)))],
+      publicKey,
+      signer: privateKey,
+      notBefore: new Date(Date.now() - DAY_MS),
+      notAfter: new Date(Date.now() + DAY_MS),
+    });
+  }
+
+  /** A certificate for a server with its key. */
+  issue({ names = ["localhost", "127.0.0.1"], notBefore, notAfter }: LeafOptions = {}): Certificate {
+    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const cert = certificate({
+      serial: this.#serial++,
+      issuer: this.name,
+      subject: names[0]!,
+      extensions: [sequence(SUBJECT_ALT_NAME, tlv(0x04, sequence(...names.map(altName))))],
+      publicKey,
+      signer: this.#key,
+      notBefore: notBefore ?? new Date(Date.now() - DAY_MS),
+      notAfter: notAfter ?? new Date(Date.now() + DAY_MS),
+    });
+    return { cert, key: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
+  }
+}
+
+/** The same key under a passphrase. */
+export function encryptedKey(key: string, passphrase: string): string {
+  return createPrivateKey(key).export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase }).toString();
+}
+
+/** A folder with a certificate and its key in files, as a configuration names them. */
+export class CertificateFiles {
+  readonly folder: string;
+  readonly cert: string;
+  readonly key: string;
+
+  constructor(content: Certificate) {
+    this.folder = mkdtempSync(join(tmpdir(), "weft-cert-"));
+    this.cert = join(this.folder, "tls.crt");
+    this.key = join(this.folder, "tls.key");
+    this.write(content);
+  }
+
+  /** Puts other content in the files' places. */
+  write(content: Certificate): void {
+    for (const [path, text] of [
+      [this.cert, content.cert],
+      [this.key, content.key],
+    ] as const) {
+      writeFileSync(`${path}.new`, text);
+      renameSync(`${path}.new`, path);
+    }
+  }
+
+  get paths(): { cert: string; key: string } {
+    return { cert: this.cert, key: this.key };
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
