@@ -6,6 +6,7 @@ import { formatPath } from "./problem.ts";
 import type { Path, Problem } from "./problem.ts";
 import type { ServiceDocument } from "./schema.ts";
 import { serviceKey } from "./service-catalog.ts";
+import { valueAt } from "./shape-problems.ts";
 import type { HostPort, ServicePort, ServiceSnapshot } from "./snapshot.ts";
 import type { SourceDocument } from "./yaml-documents.ts";
 
@@ -27,11 +28,7 @@ export function compileService(document: SourceDocument, shape: ServiceDocument,
   for (const [index, entry] of (spec.endpoints ?? []).entries()) {
     const path = ["spec", "endpoints", index];
     const endpoint = entry.dns ?? entry.address;
-    if (endpoint === undefined || (entry.dns !== undefined && entry.address !== undefined)) {
-      const message = `${formatPath(path)} has ${endpoint === undefined ? "neither address nor dns" : "both address and dns"}`;
-      problems.push(document.problemAt(path, "value", "error", message, "give it one of them"));
-      continue;
-    }
+    if (!isOneAddress(document, path, entry, problems) || endpoint === undefined) continue;
     const key = formatHostPort(endpoint);
     const valuePath = [...path, entry.dns === undefined ? "address" : "dns"];
     const first = seen.get(key);
@@ -52,6 +49,26 @@ export function compileService(document: SourceDocument, shape: ServiceDocument,
   const ports = compilePorts(document, spec.ports ?? [], problems);
   const loadBalancer = spec.loadBalancer ?? LOAD_BALANCER;
   return { document, places, snapshot: { key: serviceKey(namespace, name), name, namespace, ports, loadBalancer, addresses, dns } };
+}
+
+/** Checks the endpoints of a service whose shape has mistakes, as far as they have none: all mistakes are told at once. */
+export function checkEndpoints(document: SourceDocument, wrong: readonly Path[], problems: Problem[]): void {
+  const entries = valueAt(document.value, ["spec", "endpoints"]);
+  if (!Array.isArray(entries)) return;
+  const seen = new Set(wrong.filter(([first, second]) => first === "spec" && second === "endpoints").map((path) => path[2]));
+  for (const [index, entry] of entries.entries()) {
+    if (!seen.has(index)) isOneAddress(document, ["spec", "endpoints", index], entry as EndpointShape, problems);
+  }
+}
+
+type EndpointShape = { readonly address?: unknown; readonly dns?: unknown };
+
+/** Either an address or a name; anything else is told. */
+function isOneAddress(document: SourceDocument, path: Path, { address, dns }: EndpointShape, problems: Problem[]): boolean {
+  if ((address === undefined) !== (dns === undefined)) return true;
+  const message = `${formatPath(path)} has ${address === undefined ? "neither address nor dns" : "both address and dns"}`;
+  problems.push(document.problemAt(path, "value", "error", message, "give it one of them"));
+  return false;
 }
 
 type PortShape = NonNullable<NonNullable<ServiceDocument["spec"]>["ports"]>[number];

@@ -3,7 +3,7 @@
 // Costs some 20 MB and 200 ms of imports and parsing, so a long-lived process calls it through `loadInWorker`.
 
 import { compileProxy } from "./compile-proxy.ts";
-import { compileService } from "./compile-service.ts";
+import { checkEndpoints, compileService } from "./compile-service.ts";
 import type { CompiledService } from "./compile-service.ts";
 import type { ConfigSource, LoadResult, SourceFile } from "./config-source.ts";
 import { deepFreeze } from "./deep-freeze.ts";
@@ -112,6 +112,8 @@ function addDocument(document: SourceDocument, catalogue: Catalogue): void {
   const result = checkShape("Service", document.value);
   if ("issues" in result) {
     reportIssues(document, result.issues, listKeys("Service"), catalogue.problems);
+    const wrong = result.issues.map((issue) => issue.path);
+    checkEndpoints(document, wrong, catalogue.problems);
     if (name === null) catalogue.isComplete = false;
     else catalogue.entries.push({ name, namespace, service: null });
     return;

@@ -86,6 +86,7 @@ function meantByOther(value: unknown, issue: ValueIssue): string | null {
   // YAML reads an unquoted [::1]:4140 as a list.
   if (Array.isArray(value) && issue.type === "address") return "an IPv6 address in quotes";
   if (value === false && issue.values.includes("off")) return "off";
+  if (value === true && issue.values.includes("off")) return issue.values.filter((one) => one !== "off").join(" or ");
   if (typeof value === "number" && issue.type === "address" && Number.isInteger(value)) return `"127.0.0.1:${value}"`;
   return null;
 }
