@@ -62,7 +62,7 @@ function quantity(value: number, unit: LimitRow["unit"]): string {
   if (value === Number.MAX_SAFE_INTEGER) return "2^53 - 1";
   if (unit === "ms" && value >= 1000 && value % 1000 === 0) return `${value / 1000} s`;
   if (unit === "ms") return `${value} ms`;
-  if (unit === "count") return String(value);
+  if (unit === "count" || unit === "1/s") return String(value);
   const suffix = unit === "bytes/s" ? "/s" : "";
   if (value >= 1024 ** 2 && value % 1024 ** 2 === 0) return `${value / 1024 ** 2} MiB${suffix}`;
   if (value >= 1024 && value % 1024 === 0) return `${value / 1024} KiB${suffix}`;

@@ -5,7 +5,7 @@ export interface LimitRow {
   readonly default: number;
   readonly min: number;
   readonly max: number;
-  readonly unit: "bytes" | "count" | "ms" | "bytes/s";
+  readonly unit: "bytes" | "count" | "ms" | "bytes/s" | "1/s";
   readonly reason: string;
 }
 
@@ -47,6 +47,25 @@ export const LIMITS = {
   tlsHandshakesMax: { default: 1_000, min: 1, max: 100_000, unit: "count", reason: "TLS handshakes under way per worker, about 100 KB and a millisecond each; over it: closed" },
   seriesMax: { default: 10_000, min: 100, max: 200_000, unit: "count", reason: "metric label sets per worker; the rest counts as `other`" },
   dnsTtlMaxMs: { default: 5_000, min: 100, max: 3_600_000, unit: "ms", reason: "a name is resolved again after min(TTL, this); Docker's DNS says 600 s" },
+
+  // HTTP/2, per connection (core/h2). Over one of the rates the connection ends with ENHANCE_YOUR_CALM; a burst of two seconds' worth passes.
+  http2StreamsMax: { default: 100, min: 1, max: 10_000, unit: "count", reason: "SETTINGS_MAX_CONCURRENT_STREAMS, as RFC 9113 6.5.2 asks at least; over it: REFUSED_STREAM" },
+  http2StreamWindowBytes: { default: 64 * KiB - 1, min: 64 * KiB - 1, max: 2 ** 31 - 1, unit: "bytes", reason: "receive window of a stream at its beginning: what one stalled exchange may hold; the protocol's default" },
+  http2StreamWindowMaxBytes: { default: 1 * MiB, min: 64 * KiB - 1, max: 2 ** 31 - 1, unit: "bytes", reason: "what it grows to while all that comes leaves at once; 1 MiB is 8 Gb/s at 1 ms" },
+  http2ConnectionWindowBytes: { default: 1 * MiB, min: 64 * KiB - 1, max: 2 ** 31 - 1, unit: "bytes", reason: "receive window of the connection: bytes in flight" },
+  http2UndrainedBytesMax: { default: 4 * MiB, min: 1 * MiB, max: 1024 * MiB, unit: "bytes", reason: "bytes received and not yet taken by the other side, of all streams; near it the connection gets no credit" },
+  http2HeaderTableBytes: { default: 4096, min: 0, max: 64 * KiB, unit: "bytes", reason: "HPACK's dynamic table, ours and what we use of the peer's; the protocol's default" },
+  http2ResetsPerSecondMax: { default: 100, min: 1, max: 1_000_000, unit: "1/s", reason: "RST_STREAM for open streams (rapid reset, CVE-2023-44487): all streams once a second" },
+  http2FaultsPerSecondMax: { default: 50, min: 1, max: 1_000_000, unit: "1/s", reason: "streams that we reset because of what the peer sent (MadeYouReset, CVE-2025-8671)" },
+  http2RefusalsPerSecondMax: { default: 500, min: 1, max: 1_000_000, unit: "1/s", reason: "streams above http2StreamsMax, and RST_STREAM for streams that are over" },
+  http2UpstreamResetsMax: { default: 100, min: 1, max: 1_000_000, unit: "count", reason: "streams that we reset on a connection to an endpoint; then it is retired, before the endpoint takes them for an attack" },
+  http2SettingsPerSecondMax: { default: 16, min: 1, max: 1_000_000, unit: "1/s", reason: "SETTINGS, each of which is answered; peers send one to three in all" },
+  http2PingsPerSecondMax: { default: 500, min: 1, max: 1_000_000, unit: "1/s", reason: "PING, each of which is answered; gRPC measures bandwidth with one per round trip" },
+  http2PrioritiesPerSecondMax: { default: 500, min: 1, max: 1_000_000, unit: "1/s", reason: "PRIORITY and PRIORITY_UPDATE; streams opened make room" },
+  http2EmptyDataPerSecondMax: { default: 50, min: 1, max: 1_000_000, unit: "1/s", reason: "DATA without data and without END_STREAM: it does nothing" },
+  http2TinyDataPerSecondMax: { default: 1000, min: 1, max: 1_000_000, unit: "1/s", reason: "DATA of 1 to 4 bytes without END_STREAM: less than a gRPC prefix" },
+  http2WindowUpdatesPerSecondMax: { default: 1000, min: 1, max: 1_000_000, unit: "1/s", reason: "WINDOW_UPDATE; each DATA frame that we send, and each stream opened, makes room for four" },
+  http2UnknownFramesPerSecondMax: { default: 1000, min: 1, max: 1_000_000, unit: "1/s", reason: "frames of unknown types, and late ones for streams that we reset" },
 } as const satisfies Record<string, LimitRow>;
 
 export type LimitName = keyof typeof LIMITS;

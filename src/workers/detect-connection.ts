@@ -1,6 +1,6 @@
 // A client connection whose protocol is not known yet (issue: detection on the first bytes).
 //
-//   silent --(first bytes)--> reading --> HTTP/1 (for good) | opaque (TLS and HTTP/2 pass through as such)
+//   silent --(first bytes)--> reading --> HTTP/1 (for good) | HTTP/2 | opaque (TLS passes through as such)
 //     | detectTimeoutMs without a byte
 //     v
 //   server-first: the upstream is dialled; whoever speaks first decides. If it is the client, and with HTTP after all,
@@ -12,6 +12,7 @@ import type { Lease } from "../core/http/exchange.ts";
 import { Detected, detectProtocol } from "../core/tcp/detect.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { DownstreamH1 } from "./downstream-h1.ts";
+import { DownstreamH2 } from "./downstream-h2.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import { type DialledUpstream, Relay } from "./relay.ts";
@@ -98,6 +99,10 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       this.#becomeHttp(buffer, start, end, lease);
       return;
     }
+    if (detected === Detected.http2) {
+      this.#becomeHttp2(buffer, start, end, lease);
+      return;
+    }
     const service = this.#service();
     if (service === null || service.isHttpOnly) {
       const name = RESULT_LABELS[detected];
@@ -119,6 +124,14 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     this.#owner.replace(this, next);
     const dialled = this.#takeDialled();
     if (dialled !== null) dialled.endpoint.adopt(dialled.transport);
+    next.onBytes(buffer, start, end, lease);
+  }
+
+  #becomeHttp2(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    // A connection dialled because the client was silent spoke to nobody yet: HTTP/2 makes its own.
+    this.#takeDialled()?.transport.close(false);
+    const next = new DownstreamH2(this.#context, this.#listener, this.#owner, this.#transport);
+    this.#owner.replace(this, next);
     next.onBytes(buffer, start, end, lease);
   }
 

@@ -12,6 +12,7 @@ import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
 import { errnoName, UV_ETIMEDOUT } from "./errno.ts";
 import { H1Pool } from "./h1-pool.ts";
+import { H2Pool } from "./h2-pool.ts";
 import type { PoolOwner } from "./pool-owner.ts";
 import { Transport, type TransportOwner } from "./transport.ts";
 import type { Waiter } from "./waiter-queue.ts";
@@ -52,6 +53,8 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
   readonly #owner: EndpointOwner;
   readonly #transportMetrics: TransportMetrics;
   readonly #h1: H1Pool;
+  /** Made for the first request that wants it. */
+  #h2: H2Pool | null = null;
   #failures = 0;
   #readyTimer: NodeJS.Timeout | null = null;
 
@@ -68,9 +71,10 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     this.#h1 = new H1Pool(this);
   }
 
-  /** Gives the waiter a connection: at once or later. `isFresh`: only a new one will do. */
+  /** Gives the waiter a connection, or a stream of one: at once or later. `isFresh`: only a new one will do. */
   acquire(waiter: Waiter, isFresh: boolean): void {
-    this.#h1.acquire(waiter, isFresh);
+    if (!waiter.wantsHttp2) this.#h1.acquire(waiter, isFresh);
+    else (this.#h2 ??= new H2Pool(this)).acquire(waiter, isFresh);
   }
 
   /** For relays: a bare connection, not pooled. The caller owns it and counts it with `relayOpened`/`relayClosed`. */
@@ -121,6 +125,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     if (this.isRemoved) return;
     this.#owner.setReady(this, true);
     this.#h1.dialForWaiters();
+    this.#h2?.dialForWaiters();
   }
 
   /** The configuration or DNS no longer has it: idle connections go, busy ones finish. */
@@ -129,6 +134,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     if (this.#readyTimer !== null) clearTimeout(this.#readyTimer);
     this.#readyTimer = null;
     this.#h1.closeIdle();
+    this.#h2?.retire();
   }
 
   /** For /stats.json. */
@@ -139,6 +145,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
       ewmaMs: Number(this.ewma.estimate(this.context.loop.now).toFixed(3)),
       inFlight: this.inFlight,
       ...this.#h1.stats,
+      ...(this.#h2 === null ? {} : { http2: this.#h2.stats }),
     };
   }
 }

@@ -34,8 +34,11 @@ import type { Timed } from "./worker-loop.ts";
 
 const Phase = { idle: 0, assigning: 1, sent: 2, responding: 3, tunnel: 4, done: 5 } as const;
 
-/** Endpoints tried for one request whose connects fail, or that refuse its stream. */
+/** Endpoints tried for one request whose connects fail. */
 const CONNECT_ATTEMPTS_MAX = 3;
+
+/** Streams that may be refused unprocessed: when all endpoints of a service roll at once, each connection refuses one. */
+const REFUSED_ATTEMPTS_MAX = 5;
 
 export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Waiter, Timed {
   readonly #context: ForwarderContext;
@@ -381,7 +384,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
 
   /** The upstream did not process the request: may another one get it, and is all of it still here? */
   #mayGoElsewhere(): boolean {
-    if (this.#phase !== Phase.sent || this.#attempts + 1 >= CONNECT_ATTEMPTS_MAX) return false;
+    if (this.#phase !== Phase.sent || this.#attempts + 1 >= REFUSED_ATTEMPTS_MAX) return false;
     return (this.#replay.isWhole || !this.#sentBody) && this.#service!.hasReady;
   }
 

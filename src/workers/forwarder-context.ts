@@ -7,6 +7,7 @@ import type { ListenerSnapshot } from "../config/snapshot.ts";
 import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import type { LogFields, LogLevel } from "./forwarder-types.ts";
 import type { H1Shared } from "./h1-shared.ts";
+import type { H2Shared } from "./h2-shared.ts";
 import type { Router } from "./router.ts";
 import type { Service } from "./service.ts";
 import type { TlsContext } from "./tls-context.ts";
@@ -15,6 +16,7 @@ import type { WorkerLoop } from "./worker-loop.ts";
 export interface ForwarderContext {
   readonly loop: WorkerLoop;
   readonly shared: H1Shared;
+  readonly h2: H2Shared;
   readonly random: Random;
   readonly router: Router;
   readonly counters: Counters;

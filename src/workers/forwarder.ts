@@ -16,12 +16,14 @@ import { AccessLogWriter } from "./access-log-writer.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { DetectConnection } from "./detect-connection.ts";
 import { DownstreamH1 } from "./downstream-h1.ts";
+import { DownstreamH2 } from "./downstream-h2.ts";
 import { Endpoint } from "./endpoint.ts";
 import { errnoName } from "./errno.ts";
 import { ForwarderCounters } from "./forwarder-counters.ts";
 import type { AccessLog, Counters, ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import type { ForwarderLike, ForwarderOptions, LogFields, LogLevel } from "./forwarder-types.ts";
 import { H1Shared } from "./h1-shared.ts";
+import { H2Shared } from "./h2-shared.ts";
 import { assertNativeHandles } from "./native-handles.ts";
 import { OwnListeners, splitAddress } from "./own-listeners.ts";
 import { Relay } from "./relay.ts";
@@ -43,6 +45,7 @@ const NO_RULES = { default: null, unknown: "refuse", allowOverride: false } as c
 export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly loop: WorkerLoop;
   readonly shared = new H1Shared(DEFAULT_LIMITS);
+  readonly h2 = new H2Shared(DEFAULT_LIMITS);
   readonly random: Random = createRandom((Math.random() * 0x7fffffff) | 0);
   readonly router: Router;
   readonly counters: Counters;
@@ -113,6 +116,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   #updateProxy(proxy: WorkerProxy): void {
     this.loop.limits = proxy.limits;
     this.shared.setLimits(proxy.limits);
+    this.h2.setLimits(proxy.limits);
     this.allowConnect = proxy.allowConnect;
     this.forwarded = proxy.forwarded;
     this.via = proxy.forwarded ? VIA_NAME : null;
@@ -234,6 +238,9 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   #connection(listener: ListenerState, transport: Transport, alpn: string): ClientConnection | null {
     const { protocol } = listener.snapshot;
     if (protocol === "http1" || (protocol === "detect" && alpn === "http/1.1")) return new DownstreamH1(this, listener, this, transport);
+    if (protocol === "http2" || protocol === "grpc" || (protocol === "detect" && alpn === "h2")) {
+      return new DownstreamH2(this, listener, this, transport);
+    }
     if (protocol === "detect") {
       const detecting = new DetectConnection(this, listener, this, transport);
       this.#silence.add(detecting);

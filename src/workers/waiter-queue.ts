@@ -13,6 +13,8 @@ export interface Waiter extends ExchangeResponseSide {
   isWaiting: boolean;
   /** Only a new connection will do. */
   needsFresh: boolean;
+  /** The upstream has to speak HTTP/2. */
+  readonly wantsHttp2: boolean;
   waitDeadline: number;
   /** The service's picker chose. */
   onEndpoint(endpoint: Endpoint): void;

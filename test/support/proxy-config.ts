@@ -8,7 +8,7 @@ export interface TestService {
   readonly dns?: readonly string[];
   readonly loadBalancer?: "ewma" | "p2c" | "round-robin";
   /** Of the port 80, which is what a name without a port means. Absent: any port, detect. */
-  readonly protocol?: "detect" | "http1" | "opaque";
+  readonly protocol?: "detect" | "http1" | "http2" | "grpc" | "opaque";
 }
 
 export interface TlsFiles {
@@ -26,7 +26,7 @@ export interface ProxyOptions {
   readonly listeners?: Readonly<Record<string, { readonly service: string; readonly protocol?: string; readonly tls?: TlsFiles }>>;
   /** Of the outbound listener. */
   readonly tls?: TlsFiles;
-  readonly protocol?: "detect" | "http1" | "opaque";
+  readonly protocol?: "detect" | "http1" | "http2" | "grpc" | "opaque";
   readonly unknown?: "refuse" | "forward";
   readonly allowConnect?: boolean;
   readonly allowOverride?: boolean;

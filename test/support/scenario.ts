@@ -1,7 +1,6 @@
 // The frame of a scenario: origins and a proxy that live as long as its tests and prove on leaving that nothing is left.
 
 import { after, before } from "node:test";
-import type { Origin } from "./origin.ts";
 import type { ProxyOptions } from "./proxy-config.ts";
 import { ProxyProcess } from "./proxy-process.ts";
 
@@ -30,7 +29,7 @@ export interface Scenario<O> {
 }
 
 /** Call at the top of a `describe`: starts the origins, then the proxy configured for them; stops both at its end. */
-export function scenario<O extends Record<string, Origin>>(
+export function scenario<O extends Record<string, { stop(): Promise<void> }>>(
   startOrigins: () => Promise<O>,
   configure: (origins: O) => ProxyOptions,
 ): Scenario<O> {

@@ -1,0 +1,119 @@
+// The HTTP/2 connections of one endpoint: few, shared by many requests, each of which is a stream of its own.
+//
+// A request goes to the first connection that has a stream to give; another connection is dialled when all are full. A connection
+// that was told to go away (GOAWAY) gets no more requests and closes with its last one.
+
+import { ERRORS } from "../core/errors/error-codes.ts";
+import type { PoolOwner } from "./pool-owner.ts";
+import { UpstreamH2, type UpstreamH2Owner } from "./upstream-h2.ts";
+import { type Waiter, WaiterQueue } from "./waiter-queue.ts";
+
+export class H2Pool implements UpstreamH2Owner {
+  readonly #owner: PoolOwner;
+  /** Established, and not going away. */
+  readonly #open: UpstreamH2[] = [];
+  readonly #waiters: WaiterQueue;
+  #connections = 0;
+  #connecting = 0;
+
+  constructor(owner: PoolOwner) {
+    this.#owner = owner;
+    this.#waiters = new WaiterQueue(owner.context.loop, (late) => {
+      for (const waiter of late) waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, owner.address);
+    });
+  }
+
+  /** Gives the waiter a stream, at once or later. `isFresh`: of a connection that carried nothing yet. */
+  acquire(waiter: Waiter, isFresh: boolean): void {
+    if (!isFresh && this.#giveTo(waiter)) return;
+    const { limits } = this.#owner.context.shared;
+    waiter.needsFresh = isFresh;
+    if (!this.#waiters.add(waiter, limits)) {
+      waiter.onUnavailable(ERRORS.WEFT_LOAD_SHED.id, this.#owner.address);
+      return;
+    }
+    this.#dialIfUseful();
+  }
+
+  #giveTo(waiter: Waiter): boolean {
+    for (const connection of this.#open) {
+      const stream = connection.openStream(waiter);
+      if (stream === null) continue;
+      waiter.onUpstream(stream);
+      return true;
+    }
+    return false;
+  }
+
+  /** One connection in the making at a time: it will serve a hundred who wait. */
+  #dialIfUseful(): void {
+    const { context, target } = this.#owner;
+    if (this.#connecting > 0 || this.#connections >= context.shared.limits.upstreamConnectionsMax) return;
+    this.#connections++;
+    this.#connecting++;
+    UpstreamH2.connect(context, this, target.host, target.port, target.isIpv6);
+  }
+
+  onConnected(connection: UpstreamH2): void {
+    this.#connecting--;
+    this.#owner.connected(connection.transport);
+    if (this.#owner.isRemoved && this.#waiters.isEmpty) {
+      connection.retire();
+      return;
+    }
+    this.#open.push(connection);
+    this.#serve(connection);
+  }
+
+  onConnectFailed(_connection: UpstreamH2, errno: number): void {
+    this.#connecting--;
+    this.#owner.failWaiters(this.#waiters.takeAll(), errno);
+  }
+
+  /** A stream ended, or the peer allows more of them. */
+  onRoom(connection: UpstreamH2): void {
+    if (!this.#waiters.isEmpty) this.#serve(connection);
+  }
+
+  #serve(connection: UpstreamH2): void {
+    while (connection.hasRoom) {
+      const waiter = this.#waiters.take(connection.isFresh);
+      if (waiter === null) return;
+      const stream = connection.openStream(waiter);
+      if (stream === null) {
+        // It said that it had room: then it closed within this event.
+        this.acquire(waiter, false);
+        return;
+      }
+      waiter.onUpstream(stream);
+    }
+    this.dialForWaiters();
+  }
+
+  onGoingAway(connection: UpstreamH2): void {
+    const index = this.#open.indexOf(connection);
+    if (index >= 0) this.#open.splice(index, 1);
+    if (this.#owner.isReady) this.dialForWaiters();
+  }
+
+  onGone(connection: UpstreamH2, errno: number): void {
+    this.#connections--;
+    if (connection.wasConnected) this.#owner.disconnected(errno);
+    this.onGoingAway(connection);
+  }
+
+  dialForWaiters(): void {
+    if (this.#waiters.count > 0) this.#dialIfUseful();
+  }
+
+  /** The endpoint is gone: connections close when their last stream ends. */
+  retire(): void {
+    for (const connection of this.#open.splice(0)) connection.retire();
+  }
+
+  get stats(): { connections: number; streams: number; waiting: number } {
+    let streams = 0;
+    for (const connection of this.#open) streams += connection.streams;
+    return { connections: this.#connections, streams, waiting: this.#waiters.count };
+  }
+}

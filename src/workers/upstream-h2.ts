@@ -1,0 +1,249 @@
+// An HTTP/2 connection to an endpoint: carries many requests at once, each a stream (ADR 0001).
+//
+//   connecting --> open --(GOAWAY, retire, idle)--> retiring --(last stream ended)--> closed
+//       |            |
+//       +------------+--(error)--> closed
+//
+// The protocol is the engine's (core/h2/connection.ts); here are the socket, deadlines, and what becomes of the streams when it breaks.
+
+import type { Buffer } from "node:buffer";
+import type { H2ConnectionOwner, H2Session, H2Stream, H2StreamOwner } from "../core/h2/contract.ts";
+import type { Lease } from "../core/http/exchange.ts";
+import { UV_ETIMEDOUT } from "./errno.ts";
+import type { ForwarderContext } from "./forwarder-context.ts";
+import { ReadMode, Transport, type TransportOwner } from "./transport.ts";
+import { UpstreamH2Stream } from "./upstream-h2-stream.ts";
+import type { Waiter } from "./waiter-queue.ts";
+import type { Sweepable } from "./worker-loop.ts";
+
+const Phase = { connecting: 0, open: 1, retiring: 2, closed: 3 } as const;
+
+/** The pool that a connection belongs to. */
+export interface UpstreamH2Owner {
+  onConnected(connection: UpstreamH2): void;
+  onConnectFailed(connection: UpstreamH2, errno: number): void;
+  /** It has room for another stream. */
+  onRoom(connection: UpstreamH2): void;
+  /** It takes no more streams. */
+  onGoingAway(connection: UpstreamH2): void;
+  /** Closed, from whatever phase. */
+  onGone(connection: UpstreamH2, errno: number): void;
+}
+
+export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable {
+  readonly context: ForwarderContext;
+  readonly #owner: UpstreamH2Owner;
+  readonly #h2: H2Session;
+  readonly #streams: UpstreamH2Stream[] = [];
+  /** Stream objects that are used again. */
+  readonly #spare: UpstreamH2Stream[] = [];
+  #transport: Transport;
+  #phase: number = Phase.connecting;
+  #opened = 0;
+  #resets = 0;
+  #wasConnected = false;
+
+  private constructor(context: ForwarderContext, owner: UpstreamH2Owner, host: string, port: number, isIpv6: boolean) {
+    this.context = context;
+    this.#owner = owner;
+    const { loop, shared } = context;
+    this.#transport = Transport.connect(loop, host, port, isIpv6, this, (status) => this.#onConnect(status));
+    this.#transport.deadlineAt = loop.now + shared.limits.connectTimeoutMs;
+    this.#transport.gathers = true;
+    this.#transport.readMode = ReadMode.adaptive;
+    this.#h2 = context.h2.client(this, this.#transport);
+  }
+
+  /** Begins to connect. The owner hears `onConnected` or `onConnectFailed`, later. */
+  static connect(context: ForwarderContext, owner: UpstreamH2Owner, host: string, port: number, isIpv6: boolean): void {
+    new UpstreamH2(context, owner, host, port, isIpv6);
+  }
+
+  #onConnect(status: number): void {
+    if (status !== 0) {
+      this.#fail(status);
+      return;
+    }
+    this.#phase = Phase.open;
+    this.#wasConnected = true;
+    this.#transport.deadlineAt = 0;
+    this.#h2.begin();
+    this.flush();
+    this.#watchIdle();
+    this.context.loop.sweepables.add(this);
+    this.#owner.onConnected(this);
+  }
+
+  #fail(errno: number): void {
+    this.#phase = Phase.closed;
+    this.#transport.close(false);
+    this.#owner.onConnectFailed(this, errno);
+  }
+
+  get transport(): Transport {
+    return this.#transport;
+  }
+
+  /** It was more than an attempt to connect. */
+  get wasConnected(): boolean {
+    return this.#wasConnected;
+  }
+
+  /** No request was sent on it yet. */
+  get isFresh(): boolean {
+    return this.#opened === 0;
+  }
+
+  /** Requests under way. */
+  get streams(): number {
+    return this.#streams.length;
+  }
+
+  /** Not where stalled exchanges hold so much that whoever joins them would stall, too. */
+  get hasRoom(): boolean {
+    return this.#phase === Phase.open && this.#h2.hasRoom && !this.#h2.isClogged;
+  }
+
+  /** A stream for the waiter, null when there is none to have. */
+  openStream(waiter: Waiter): UpstreamH2Stream | null {
+    if (!this.hasRoom) return null;
+    const side = this.#spare.pop() ?? new UpstreamH2Stream(this);
+    const stream = this.#h2.openStream(side);
+    if (stream === null) {
+      this.#spare.push(side);
+      return null;
+    }
+    side.begin(stream, waiter, this.#opened > 0, this.#streams.length);
+    this.#streams.push(side);
+    this.#opened++;
+    this.#transport.deadlineAt = 0;
+    return side;
+  }
+
+  /** A stream's exchange is over. */
+  forget(side: UpstreamH2Stream): void {
+    const last = this.#streams.pop()!;
+    if (last !== side) {
+      this.#streams[side.index] = last;
+      last.index = side.index;
+    }
+    this.#spare.push(side);
+    if (this.#streams.length === 0) this.#onLastStream();
+  }
+
+  #onLastStream(): void {
+    if (this.#phase === Phase.retiring) this.#closeGracefully();
+    else this.#watchIdle();
+  }
+
+  #watchIdle(): void {
+    if (this.#phase !== Phase.open || this.#streams.length > 0) return;
+    this.#transport.deadlineAt = this.context.loop.now + this.context.shared.limits.upstreamIdleTimeoutMs;
+  }
+
+  /** A stream was reset by us. Endpoints count that, and throw out whom they take for an attacker: all of our requests with him. */
+  countReset(): void {
+    if (++this.#resets < this.context.shared.limits.http2UpstreamResetsMax || this.#phase !== Phase.open) return;
+    this.#owner.onGoingAway(this);
+    this.retire();
+  }
+
+  /** No more requests; closes when those under way are done. */
+  retire(): void {
+    if (this.#phase !== Phase.open) return;
+    this.#phase = Phase.retiring;
+    if (this.#streams.length === 0) this.#closeGracefully();
+  }
+
+  #closeGracefully(): void {
+    this.#h2.shutdown();
+    this.#transport.flush();
+    this.#close(false);
+  }
+
+  #close(isAbort: boolean): void {
+    if (this.#phase === Phase.closed) return;
+    this.#phase = Phase.closed;
+    this.#transport.close(isAbort);
+  }
+
+  /** The socket took less than was written: streams hear of it as soon as they ask. */
+  noticeCongestion(): void {
+    if (this.#transport.isCongested) this.#h2.setOutputCongested(true);
+  }
+
+  /** Writes at the end of the turn what its streams have to say. */
+  flush(): void {
+    this.#transport.flushSoon();
+  }
+
+  // --- the socket ---------------------------------------------------------------------------------------------------
+
+  onBytes(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    this.#h2.receive(buffer, start, end, lease, this.context.loop.now);
+    for (const side of this.#streams) side.flushReceived();
+    this.flush();
+  }
+
+  onEnd(): void {
+    this.#close(false);
+  }
+
+  onWritable(): void {
+    this.#h2.setOutputCongested(false);
+    this.flush();
+  }
+
+  onDeadline(): void {
+    if (this.#phase === Phase.connecting) {
+      this.#fail(UV_ETIMEDOUT);
+      return;
+    }
+    // Idle.
+    this.#owner.onGoingAway(this);
+    this.retire();
+  }
+
+  onClosed(errno: number): void {
+    const wasConnecting = this.#phase === Phase.connecting;
+    this.#phase = Phase.closed;
+    this.context.loop.sweepables.delete(this);
+    if (wasConnecting) this.#owner.onConnectFailed(this, errno);
+    this.#h2.transportClosed();
+    for (const side of [...this.#streams]) side.onConnectionClosed(errno);
+    this.#owner.onGone(this, errno);
+  }
+
+  sweep(now: number): void {
+    for (let i = this.#streams.length - 1; i >= 0; i--) this.#streams[i]?.sweep(now);
+    this.flush();
+  }
+
+  // --- the engine ---------------------------------------------------------------------------------------------------
+
+  acceptStream(_stream: H2Stream): H2StreamOwner {
+    throw new Error("a server does not open streams: PUSH_PROMISE is refused by the engine");
+  }
+
+  onPeerSettings(): void {
+    if (this.hasRoom) this.#owner.onRoom(this);
+  }
+
+  onGoaway(): void {
+    this.#owner.onGoingAway(this);
+    this.retire();
+  }
+
+  onConnectionError(h2code: number, why: string): void {
+    this.context.log("warn", "[WEFT_UPSTREAM_PROTOCOL] an upstream broke HTTP/2; that connection was closed", { why, h2code });
+    this.#owner.onGoingAway(this);
+    this.#transport.flush();
+    this.#close(false);
+  }
+
+  onStreamClosed(): void {
+    if (this.hasRoom) this.#owner.onRoom(this);
+  }
+
+  onPong(): void {}
+}
