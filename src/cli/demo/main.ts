@@ -1,6 +1,7 @@
 // `npm start`: three demo services, the real proxy in front of them, a steady load, and a live table until Ctrl-C.
 //
 // With --duration it ends by itself with a summary and exit code 0; without a terminal it prints one plain line a second.
+// When its output is closed it ends as well, and removes what it has made.
 // Exit code 1, and a sentence about what to do, when a port is taken, an argument is wrong, or the proxy ends early.
 
 import { DemoLoad } from "./demo-load.ts";
@@ -26,12 +27,18 @@ async function claim(flag: string, role: string, port: number): Promise<number> 
   }
 }
 
-/** Resolves at Ctrl-C, SIGTERM, or after the duration. */
+/** Resolves when nobody reads what is printed any more (`npm start | head`): nothing is left to show, and that is no failure. */
+const unread = new Promise<void>((resolve) => {
+  process.stdout.on("error", () => resolve());
+});
+
+/** Resolves at Ctrl-C, SIGTERM, after the duration, or when nobody reads on. */
 function untilStopped(durationMs: number | null): { readonly promise: Promise<void>; cancel(): void } {
   let cancel = (): void => {};
   const promise = new Promise<void>((resolve) => {
     const timer = durationMs === null ? null : setTimeout(resolve, durationMs);
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
+    void unread.then(resolve);
     cancel = () => {
       if (timer !== null) clearTimeout(timer);
       resolve();

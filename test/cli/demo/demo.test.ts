@@ -3,9 +3,13 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { within } from "../../support/wait.ts";
 
 const MAIN = fileURLToPath(new URL("../../../dist/cli/demo/main.js", import.meta.url));
 
@@ -21,8 +25,8 @@ class Demo {
   err = "";
   readonly #closed: Promise<unknown[]>;
 
-  constructor(...args: string[]) {
-    this.child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  constructor(environment: NodeJS.ProcessEnv, ...args: string[]) {
+    this.child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } });
     this.#closed = once(this.child, "close");
     this.child.stdout!.on("data", (chunk: Buffer) => {
       this.out += chunk.toString("utf8");
@@ -48,7 +52,7 @@ async function takenPort(): Promise<{ readonly port: number; free(): void }> {
 }
 
 test("a run with --duration prints a line a second, ends by itself with a summary, and nothing failed", async () => {
-  const { code, out, err } = await new Demo("--duration", "3s", "--port", "0", "--admin-port", "0").outcome();
+  const { code, out, err } = await new Demo({}, "--duration", "3s", "--port", "0", "--admin-port", "0").outcome();
   assert.equal(code, 0, err + out);
   assert.equal(err, "");
   assert.match(out, /^ {2}curl -i http:\/\/127\.0\.0\.1:\d+\/$/m);
@@ -69,7 +73,7 @@ test("a run with --duration prints a line a second, ends by itself with a summar
 });
 
 test("Ctrl-C ends it with a summary and exit code 0", async () => {
-  const demo = new Demo("--port", "0", "--admin-port", "0");
+  const demo = new Demo({}, "--port", "0", "--admin-port", "0");
   const hasLine = (async () => {
     while (!/^1 s /m.test(demo.out)) await once(demo.child.stdout!, "data");
   })();
@@ -88,7 +92,7 @@ for (const [flag, role] of [
     const { port, free } = await takenPort();
     try {
       const other = flag === "port" ? ["--admin-port", "0"] : ["--port", "0"];
-      const { code, out, err } = await new Demo(`--${flag}`, String(port), ...other).outcome();
+      const { code, out, err } = await new Demo({}, `--${flag}`, String(port), ...other).outcome();
       assert.equal(code, 1);
       assert.equal(out, "");
       assert.match(err, new RegExp(`^weft: port ${port} \\(${role}\\) is taken; choose another: npm start -- --${flag} \\d+\\n$`));
@@ -98,8 +102,31 @@ for (const [flag, role] of [
   });
 }
 
+for (const [what, line] of [
+  ["with its first lines, as behind head -1", /^Weft: /m],
+  ["while figures are printed", /^1 s /m],
+] as const) {
+  test(`when nobody reads its output any more, it ends by itself and leaves nothing behind: ${what}`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "weft-demo-test-"));
+    try {
+      const demo = new Demo({ TMPDIR: folder }, "--port", "0", "--admin-port", "0");
+      const hasLine = (async () => {
+        while (!line.test(demo.out)) await once(demo.child.stdout!, "data");
+      })();
+      await Promise.race([hasLine, demo.outcome()]);
+      demo.child.stdout!.destroy();
+      const { code, err } = await within("its end", demo.outcome());
+      assert.equal(err, "");
+      assert.equal(code, 0);
+      assert.deepEqual(readdirSync(folder), []);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+}
+
 test("a wrong argument is refused with the usage", async () => {
-  const { code, err } = await new Demo("--duration", "soon").outcome();
+  const { code, err } = await new Demo({}, "--duration", "soon").outcome();
   assert.equal(code, 1);
   assert.match(err, /^weft: --duration soon: use a time/);
   assert.match(err, /--admin-port/);
