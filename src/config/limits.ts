@@ -55,7 +55,7 @@ export const LIMITS = {
   http2ConnectionWindowBytes: { default: 1 * MiB, min: 64 * KiB - 1, max: 2 ** 31 - 1, unit: "bytes", reason: "receive window of the connection: bytes in flight" },
   http2UndrainedBytesMax: { default: 4 * MiB, min: 1 * MiB, max: 1024 * MiB, unit: "bytes", reason: "bytes received and not yet taken by the other side, of all streams; near it the connection gets no credit" },
   http2HeaderTableBytes: { default: 4096, min: 0, max: 64 * KiB, unit: "bytes", reason: "HPACK's dynamic table, ours and what we use of the peer's; the protocol's default" },
-  http2ResetsPerSecondMax: { default: 100, min: 1, max: 1_000_000, unit: "1/s", reason: "RST_STREAM for open streams (rapid reset, CVE-2023-44487): all streams once a second" },
+  http2ResetsPerSecondMax: { default: 75, min: 1, max: 1_000_000, unit: "1/s", reason: "RST_STREAM for open streams (rapid reset, CVE-2023-44487); streams opened make room for a fourth: 100 at first, 200 in all" },
   http2FaultsPerSecondMax: { default: 50, min: 1, max: 1_000_000, unit: "1/s", reason: "streams that we reset because of what the peer sent (MadeYouReset, CVE-2025-8671)" },
   http2RefusalsPerSecondMax: { default: 500, min: 1, max: 1_000_000, unit: "1/s", reason: "streams above http2StreamsMax, and RST_STREAM for streams that are over" },
   http2UpstreamResetsMax: { default: 100, min: 1, max: 1_000_000, unit: "count", reason: "streams that we reset on a connection to an endpoint; then it is retired, before the endpoint takes them for an attack" },
