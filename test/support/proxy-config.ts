@@ -31,6 +31,7 @@ export interface ProxyOptions {
   readonly allowConnect?: boolean;
   readonly allowOverride?: boolean;
   readonly forwarded?: boolean;
+  readonly accessLog?: "apache" | "json";
   readonly shutdownEndpoint?: boolean;
   /** `ip:port` of a DnsServer to ask instead of the host's. */
   readonly dnsServer?: string;
@@ -67,6 +68,7 @@ export function proxyConfig(options: ProxyOptions, ports: ProxyPorts): string {
       admin: { listen: `127.0.0.1:${ports.admin}`, ...(options.shutdownEndpoint && { shutdownEndpoint: true }) },
       ...(options.allowConnect && { allowConnect: true }),
       ...(options.forwarded && { forwarded: true }),
+      ...(options.accessLog && { accessLog: options.accessLog }),
       logLevel: "info",
       limits: options.limits ?? {},
     },

@@ -88,6 +88,8 @@ describe("shutdown", () => {
         proxy.signal("SIGTERM");
         await waitUntil("the idle one to be closed", () => idle.isEnded || idle.isClosed);
         assert.equal(proxy.hasExited, false);
+        // As Linkerd's: ready once is ready for good (linkerd.md 1.2).
+        assert.equal((await proxy.admin("/ready")).status, 200);
         gate.open();
         const response = await busy.expectResponse();
         assert.equal(response.status, 200);
