@@ -9,11 +9,27 @@ import type { Buffer } from "node:buffer";
 import type { Socket, SocketConstructorOpts } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
 import { createHash } from "node:crypto";
+import type { Protocol } from "../config/snapshot.ts";
 import type { TcpHandle } from "./native-handles.ts";
 import { TlsStream, type TlsWrap } from "./tls-stream.ts";
 
-/** What is offered where HTTP is understood, best first. A client that offers other protocols only is refused (RFC 7301 section 3.2). */
-export const ALPN_PROTOCOLS: readonly string[] = ["http/1.1"];
+/**
+ * What is offered by ALPN at a listener that speaks `protocol`, best first; nothing at an opaque one. A client that offers other
+ * protocols only is refused (RFC 7301 section 3.2).
+ */
+export function alpnOf(protocol: Protocol): readonly string[] {
+  switch (protocol) {
+    case "detect":
+      return ["h2", "http/1.1"];
+    case "http1":
+      return ["http/1.1"];
+    case "http2":
+    case "grpc":
+      return ["h2"];
+    default:
+      return [];
+  }
+}
 
 /** Node's own handshake timer must never be first: tlsHandshakeMs is kept by the transport's deadline. */
 const NODE_HANDSHAKE_MS = 0x7fff_ffff;

@@ -3,15 +3,15 @@
 // A certificate that changes makes a new context: new connections get it, those that are open keep theirs. A pair that
 // OpenSSL does not take (the loader has tried it before) leaves the old one where it was.
 
-import type { CertificateSnapshot, ListenerSnapshot } from "../config/snapshot.ts";
+import type { CertificateSnapshot, ListenerSnapshot, Protocol } from "../config/snapshot.ts";
 import type { Recorder } from "../core/telemetry/recorder.ts";
 import type { Log } from "./forwarder-types.ts";
-import { ALPN_PROTOCOLS, TlsContext } from "./tls-context.ts";
+import { alpnOf, TlsContext } from "./tls-context.ts";
 import type { HandshakeDesk, HandshakeResult } from "./tls-connection.ts";
 
 interface Entry {
   readonly certificate: CertificateSnapshot;
-  readonly isHttp: boolean;
+  readonly protocol: Protocol;
   readonly context: TlsContext;
 }
 
@@ -74,15 +74,15 @@ export class TlsContexts implements HandshakeDesk {
   }
 
   #set(listener: ListenerSnapshot, certificate: CertificateSnapshot): void {
-    const isHttp = listener.protocol !== "opaque";
+    const { protocol } = listener;
     const known = this.#entries.get(listener.id);
     if (known !== undefined) {
       const { cert, key } = known.certificate;
-      if (cert === certificate.cert && key === certificate.key && isHttp === known.isHttp) return;
+      if (cert === certificate.cert && key === certificate.key && protocol === known.protocol) return;
     }
     try {
-      const options = { scope: listener.id, alpn: isHttp ? ALPN_PROTOCOLS : [], ticketKeys: this.#ticketKeys };
-      this.#entries.set(listener.id, { certificate, isHttp, context: new TlsContext(certificate, options) });
+      const options = { scope: listener.id, alpn: alpnOf(protocol), ticketKeys: this.#ticketKeys };
+      this.#entries.set(listener.id, { certificate, protocol, context: new TlsContext(certificate, options) });
       if (known !== undefined) this.#leaving.push(known.context);
     } catch (error) {
       this.#log("error", "a certificate cannot be used", { listener: listener.id, error: (error as Error).message });
