@@ -128,7 +128,8 @@ async function measure(direct: Peer, proxy: Peer, options: BudgetOptions, genera
   const pairs: BudgetPair[] = [];
   let quiet = 0;
   while (quiet < options.pairs && pairs.length < options.pairs + REPLACEMENTS_MAX) {
-    if (quiet === 0 && pairs.length >= QUIET_PAIRS_MIN) break;
+    // As many as were asked for, and not one of them quiet: the next five will not be enough.
+    if (quiet === 0 && pairs.length >= options.pairs) break;
     const seed = pairs.length + 2;
     progress(`budget: ${quiet} of ${options.pairs} quiet pairs (${pairs.length} run)`);
     // Alternating, so that neither always comes first.
