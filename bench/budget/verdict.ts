@@ -5,7 +5,8 @@
 // A pair of rounds that fails this does not count, whatever it found; with fewer than five quiet pairs there is no verdict. Second: do
 // the quiet pairs agree? Only when the whole 95 % interval lies on one side of the budget is there a verdict.
 //
-// A proxy that is slow because it takes the processor from the generator is slow: lateness while it runs is part of its latency.
+// A proxy that is slow because it takes the processor from the generator is slow: lateness while it runs is part of its latency, as
+// long as nobody else can have caused it.
 
 import { type Added, addedAt } from "../statistics/added.ts";
 import { type Distribution, valueAtPercentile } from "../statistics/distribution.ts";
@@ -49,8 +50,10 @@ export const QUIET_PAIRS_MIN = 5;
 const DIRECT_P99_SHARE = 0.5;
 /** Share of the budget by which the generator may be late at p99 while nothing but the origin works beside it. */
 const LATENESS_SHARE = 0.25;
-/** Of all cores' time. On two cores a quarter is half a core: then proxy, origin and generator no longer have one and a half. */
-const OTHERS_SHARE_MAX = 0.25;
+/** Of all cores' time: on two cores three tenths of one. Beyond it p99 is the scheduler's, of whatever runs. */
+const OTHERS_SHARE_MAX = 0.15;
+/** With more than this a generator that is late while the proxy runs may be late because of the others, and the pair does not count. */
+const OTHERS_SHARE_BLAMELESS = 0.05;
 const STEAL_SHARE_MAX = 0.05;
 
 /** Why this pair does not count; empty when it was quiet. */
@@ -74,6 +77,13 @@ export function noiseOf(pair: BudgetPair, budgetUs: number): Noise[] {
     budgetUs * LATENESS_SHARE,
     (is, max) => `the load generator itself was ${ms(is)} late at p99 with no proxy running (at most ${ms(max)} may be)`,
   );
+  if (others > OTHERS_SHARE_BLAMELESS) {
+    check(
+      through.latenessP99Us,
+      budgetUs * LATENESS_SHARE,
+      (is, max) => `the load generator was ${ms(is)} late at p99 (at most ${ms(max)} may be) while other programs took ${percent(others)}`,
+    );
+  }
   check(
     directP99,
     budgetUs * DIRECT_P99_SHARE,

@@ -109,6 +109,13 @@ test("a proxy that keeps the generator from its work is slow, the machine is not
   );
 });
 
+test("a generator that is late while other programs run beside the proxy is no fault of the proxy", () => {
+  const pair = { direct: round(80, 50), through: round(2200, 500, { latenessP99Us: 2000, othersShare: 0.12 }) };
+  assert.match(noiseOf(pair, BUDGET_US)[0]!.sentence, /the load generator was 2\.000 ms late at p99 .+ while other programs took 12 %/);
+  const undisturbed = { ...pair, through: { ...pair.through, latenessP99Us: 100 } };
+  assert.deepEqual(noiseOf(undisturbed, BUDGET_US), []);
+});
+
 test("requests that fail through the proxy break the budget; those that fail without it tell nothing", () => {
   const broken = judgeBudget([...pairs(7, kept), { direct: round(80, 50), through: round(180, 50, { errors: 3 }) }], BUDGET_US);
   assert.equal(broken.code, 1);
