@@ -237,7 +237,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   /** What a connection speaks: as its listener says, as ALPN has settled it ("" for nothing), else by its first bytes. Null: no service. */
   #connection(listener: ListenerState, transport: Transport, alpn: string): ClientConnection | null {
     const { protocol } = listener.snapshot;
-    if (protocol === "http1" || (protocol === "detect" && alpn === "http/1.1")) return new DownstreamH1(this, listener, this, transport);
+    if (protocol === "http1" || (protocol === "detect" && alpn.startsWith("http/1."))) return new DownstreamH1(this, listener, this, transport);
     if (protocol === "http2" || protocol === "grpc" || (protocol === "detect" && alpn === "h2")) {
       return new DownstreamH2(this, listener, this, transport);
     }

@@ -20,9 +20,9 @@ import { TlsStream, type TlsWrap } from "./tls-stream.ts";
 export function alpnOf(protocol: Protocol): readonly string[] {
   switch (protocol) {
     case "detect":
-      return ["h2", "http/1.1"];
+      return ["h2", "http/1.1", "http/1.0"];
     case "http1":
-      return ["http/1.1"];
+      return ["http/1.1", "http/1.0"];
     case "http2":
     case "grpc":
       return ["h2"];

@@ -9,11 +9,13 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { Agent, createServer, request } from "node:http";
+import { request as requestTls } from "node:https";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { WebSocket } from "ws";
+import { Authority, CertificateFiles } from "../support/certificates.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const DEADLINE_MS = 20_000;
@@ -34,6 +36,23 @@ function call(port: number, path: string, method = "GET", body = ""): Promise<An
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => {
         text += chunk;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
+      response.on("error", reject);
+    });
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+}
+
+/** An upload over TLS on a connection of its own. */
+function callTls(port: number, ca: string, body: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const options = { host: "127.0.0.1", port, path: "/tls", method: "POST", ca, servername: "localhost", agent: false } as const;
+    const outgoing = requestTls(options, (response) => {
+      let text = "";
+      response.on("data", (chunk: Buffer) => {
+        text += chunk.toString("latin1");
       });
       response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
       response.on("error", reject);
@@ -72,13 +91,18 @@ async function proxyForwards(): Promise<void> {
   }).listen(0, "127.0.0.1");
   await once(origin, "listening");
   const to = `127.0.0.1:${(origin.address() as AddressInfo).port}`;
-  const [port, adminPort] = [await freePort(), await freePort()];
+  const [port, adminPort, tlsPort] = [await freePort(), await freePort(), await freePort()];
+  const authority = new Authority();
+  const files = new CertificateFiles(authority.issue());
   const config = `apiVersion: weft.dev/v1alpha1
 kind: Proxy
 metadata: {name: smoke}
 spec:
   workers: 1
-  outbound: {listen: "127.0.0.1:${port}", default: smoke}
+  outbound:
+    listen: "127.0.0.1:${port}"
+    default: smoke
+    ports: [{listen: "127.0.0.1:${tlsPort}", service: smoke, tls: {cert: "${files.cert}", key: "${files.key}"}}]
   admin: {listen: "127.0.0.1:${adminPort}"}
 ---
 apiVersion: weft.dev/v1alpha1
@@ -104,9 +128,14 @@ spec: {endpoints: [{address: "${to}"}]}
     for (const [n, { status, body }] of answers.entries()) assert.deepEqual([status, body], [200, `GET /n/${n} 0`]);
     const upload = await call(port, "/up", "POST", "x".repeat(1_000_000));
     assert.deepEqual([upload.status, upload.body], [200, "POST /up 1000000"]);
+    const overTls = await Promise.all([1, 70_000, 2_000_000].map((size) => callTls(tlsPort, authority.cert, "x".repeat(size))));
+    assert.deepEqual(
+      overTls.map(({ status, body }) => [status, body]),
+      [1, 70_000, 2_000_000].map((size) => [200, `POST /tls ${size}`]),
+    );
     const metrics = (await call(adminPort, "/metrics")).body;
     const total = [...metrics.matchAll(/^request_total\{[^}]*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
-    assert.equal(total, REQUESTS + 1, "request_total");
+    assert.equal(total, REQUESTS + 1 + overTls.length, "request_total");
     assert.equal((await call(adminPort, "/stats.json")).status, 200);
     assert.equal((await call(adminPort, "/nothing")).status, 404);
     child.kill("SIGTERM");
@@ -117,6 +146,7 @@ spec: {endpoints: [{address: "${to}"}]}
       child.kill("SIGKILL");
       await exited;
     }
+    files.remove();
     origin.close();
     origin.closeAllConnections();
   }
