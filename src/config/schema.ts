@@ -164,7 +164,11 @@ const proxySpec = map(
       "Add the client's address to X-Forwarded-For of requests (behind what is there), and Via to requests and responses.",
     ).optional(),
     allowConnect: yes("Accept CONNECT for configured services.").optional(),
-    accessLog: oneOf(["off", "apache", "json"], "One line per request on standard output; docs/access-log.md has the fields.", "off").optional(),
+    accessLog: oneOf(
+      ["off", "apache", "json"],
+      "One line per request on standard output; docs/access-log.md has the fields.",
+      "off",
+    ).optional(),
     logLevel: oneOf(
       ["trace", "debug", "info", "warn", "error", "fatal", "silent"],
       "The least severe that is logged.",

@@ -237,11 +237,11 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   /** What a connection speaks: as its listener says, as ALPN has settled it ("" for nothing), else by its first bytes. Null: no service. */
   #connection(listener: ListenerState, transport: Transport, alpn: string): ClientConnection | null {
     const { protocol } = listener.snapshot;
-    if (protocol === "http1" || (protocol === "detect" && alpn.startsWith("http/1."))) return new DownstreamH1(this, listener, this, transport);
-    if (protocol === "http2" || protocol === "grpc" || (protocol === "detect" && alpn === "h2")) {
+    const isDetecting = protocol === "detect";
+    if (protocol === "http1" || (isDetecting && alpn.startsWith("http/1."))) return new DownstreamH1(this, listener, this, transport);
+    if (protocol === "http2" || protocol === "grpc" || (isDetecting && alpn === "h2"))
       return new DownstreamH2(this, listener, this, transport);
-    }
-    if (protocol === "detect") {
+    if (isDetecting) {
       const detecting = new DetectConnection(this, listener, this, transport);
       this.#silence.add(detecting);
       return detecting;

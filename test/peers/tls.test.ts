@@ -38,7 +38,7 @@ for (const [algorithm, options] of Object.entries(KEYS)) {
       const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
       await succeed("openssl", ["req", "-x509", "-nodes", "-days", "2", ...options, "-keyout", key, "-out", cert, ...names]);
       origin = await startApp({ name: "web" });
-      proxy = await ProxyProcess.start({ services: { web: { endpoints: [origin.address] } }, tls: { cert, key } });
+      proxy = await ProxyProcess.start({ services: { web: { endpoints: [origin.address], protocol: "http1" } }, tls: { cert, key } });
       url = `https://localhost:${proxy.port}`;
     });
     after(async () => {
@@ -52,7 +52,7 @@ for (const [algorithm, options] of Object.entries(KEYS)) {
 
     const curl = (...args: string[]): Promise<string> => succeed("curl", ["-sS", "--fail", "--max-time", "50", "--cacert", cert, ...args]);
 
-    for (const version of ["--tls-max 1.2", "--tlsv1.3", "--http1.1", "--no-alpn", "--http1.0"]) {
+    for (const version of ["--tls-max 1.2", "--tlsv1.3", "--http2", "--http1.1", "--no-alpn", "--http1.0"]) {
       it(`curl ${version}`, async () => {
         assert.equal(await curl(...version.split(" "), `${url}/name`), "web");
       });
