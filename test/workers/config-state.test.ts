@@ -99,3 +99,12 @@ test("names follow the services of a reload", () => {
   assert.deepEqual(state.namesOf("shop/b"), ["y.test"]);
   assert.deepEqual(state.namesOf("shop/none"), []);
 });
+
+test("keys of TLS tickets: with everything for a new worker, and an update of their own when they change", () => {
+  const state = new ConfigState(snapshot([]), [LISTENER], () => [], new Uint8Array([1]));
+  assert.deepEqual(state.full().ticketKeys, new Uint8Array([1]));
+  const update = state.rotate(new Uint8Array([2]));
+  assert.deepEqual(update, { version: 2, proxy: null, services: [], removed: [], ticketKeys: new Uint8Array([2]) });
+  assert.deepEqual(state.full().ticketKeys, new Uint8Array([2]));
+  assert.equal(state.version, 2);
+});
