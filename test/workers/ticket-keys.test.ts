@@ -58,8 +58,13 @@ it("are shared by contexts, and worth nothing once they have changed", async () 
               resumed.push(isResumed);
               transport.owner = NOBODY;
               transport.endHandshake();
-              transport.write(Buffer.from("x"), 0, 1, null);
-              transport.flush();
+              // Behind the tickets, which OpenSSL writes after this.
+              setImmediate(() =>
+                loop.run(() => {
+                  transport.write(Buffer.from("x"), 0, 1, null);
+                  transport.flush();
+                }),
+              );
             },
             onFailed: () => transport.close(false),
           }),
@@ -77,11 +82,14 @@ it("are shared by contexts, and worth nothing once they have changed", async () 
     assert.ok(ticket !== undefined);
     return ticket;
   };
-  const ticket = await connect();
-  await connect(ticket);
-  for (const context of contexts) context.setTicketKeys(keys[1]);
-  await connect(ticket);
-  assert.deepEqual(resumed, [false, true, false]);
-  loop.run(() => loop.closeAll());
-  await new Promise((resolve) => server.close(resolve));
+  try {
+    const ticket = await connect();
+    await connect(ticket);
+    for (const context of contexts) context.setTicketKeys(keys[1]);
+    await connect(ticket);
+    assert.deepEqual(resumed, [false, true, false]);
+  } finally {
+    loop.run(() => loop.closeAll());
+    await new Promise((resolve) => server.close(resolve));
+  }
 });
