@@ -49,11 +49,11 @@ export const LIMITS = {
   dnsTtlMaxMs: { default: 5_000, min: 100, max: 3_600_000, unit: "ms", reason: "a name is resolved again after min(TTL, this); Docker's DNS says 600 s" },
 
   // HTTP/2, per connection (core/h2). Over one of the rates the connection ends with ENHANCE_YOUR_CALM; a burst of two seconds' worth passes.
-  http2StreamsMax: { default: 100, min: 1, max: 10_000, unit: "count", reason: "SETTINGS_MAX_CONCURRENT_STREAMS, as RFC 9113 6.5.2 asks at least; over it: REFUSED_STREAM" },
+  http2StreamsMax: { default: 100, min: 1, max: 10_000, unit: "count", reason: "SETTINGS_MAX_CONCURRENT_STREAMS, as RFC 9113 6.5.2 asks at least; over it: REFUSED_STREAM; as many at most on a connection to an endpoint, whatever it allows" },
   http2StreamWindowBytes: { default: 64 * KiB - 1, min: 64 * KiB - 1, max: 2 ** 31 - 1, unit: "bytes", reason: "receive window of a stream at its beginning: what one stalled exchange may hold; the protocol's default" },
   http2StreamWindowMaxBytes: { default: 1 * MiB, min: 64 * KiB - 1, max: 2 ** 31 - 1, unit: "bytes", reason: "what it grows to while all that comes leaves at once; 1 MiB is 8 Gb/s at 1 ms" },
   http2ConnectionWindowBytes: { default: 1 * MiB, min: 64 * KiB - 1, max: 2 ** 31 - 1, unit: "bytes", reason: "receive window of the connection: bytes in flight" },
-  http2UndrainedBytesMax: { default: 4 * MiB, min: 1 * MiB, max: 1024 * MiB, unit: "bytes", reason: "bytes received and not yet taken by the other side, of all streams; near it the connection gets no credit" },
+  http2WindowGrowthBytes: { default: 4 * MiB, min: 0, max: 1024 * MiB, unit: "bytes", reason: "what all stream windows of a connection together may grow by: four streams at full speed" },
   http2HeaderTableBytes: { default: 4096, min: 0, max: 64 * KiB, unit: "bytes", reason: "HPACK's dynamic table, ours and what we use of the peer's; the protocol's default" },
   http2ResetsPerSecondMax: { default: 75, min: 1, max: 1_000_000, unit: "1/s", reason: "RST_STREAM for open streams (rapid reset, CVE-2023-44487); streams opened make room for a fourth: 100 at first, 200 in all" },
   http2FaultsPerSecondMax: { default: 50, min: 1, max: 1_000_000, unit: "1/s", reason: "streams that we reset because of what the peer sent (MadeYouReset, CVE-2025-8671)" },

@@ -2,6 +2,7 @@
 //
 // Credit for body bytes is given to the client when the exchange has passed them on and is not paused: so a slow upstream slows down its
 // own stream and no other. Bytes that came before the upstream was there wait here, at most a stream's window of them.
+// Long because the states of one request and its response, and their transitions, belong together.
 
 import { Buffer } from "node:buffer";
 import { ERRORS, errorCode, errorRow } from "../core/errors/error-codes.ts";

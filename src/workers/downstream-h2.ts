@@ -22,6 +22,9 @@ const Phase = { open: 0, draining: 1, closing: 2, closed: 3 } as const;
 /** Bytes still read and dropped behind our GOAWAY, so that it is not lost to a reset. */
 const LINGER_BYTES_MAX = 256 * 1024;
 
+/** A client that has sent FIN and waits for answers is asked so often whether it is still there. */
+const PROBE_AFTER_MS = 400;
+
 /** Stream objects kept for later requests of the connection. */
 const SPARE_MAX = 16;
 
@@ -151,6 +154,11 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
       if (this.transport.unsentBytes === 0) this.#close(false);
     } else if (this.#streams.length === 0) {
       this.#closeWhenSent();
+    } else {
+      // A FIN does not tell who still listens from who is gone. The first write asks, the answer (RST) shows in the ones after it.
+      this.#h2.ping();
+      this.flush();
+      this.transport.deadlineAt = this.context.loop.now + PROBE_AFTER_MS;
     }
   }
 
@@ -163,10 +171,13 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
     this.flush();
   }
 
-  /** Idle, or what was left to send did not leave. */
+  /** Idle, half-closed, or what was left to send did not leave. */
   onDeadline(): void {
     if (this.#phase >= Phase.closing) {
       this.#close(false);
+    } else if (this.#streams.length > 0) {
+      this.transport.touchWrite();
+      if (!this.transport.isClosed) this.transport.deadlineAt = this.context.loop.now + PROBE_AFTER_MS;
     } else if (this.#phase === Phase.open) {
       this.#drain();
     } else {

@@ -12,7 +12,7 @@ export function h2Limits(limits: Limits): H2Limits {
     streamWindowBytes: limits.http2StreamWindowBytes,
     streamWindowMaxBytes: Math.max(limits.http2StreamWindowMaxBytes, limits.http2StreamWindowBytes),
     connectionWindowBytes: limits.http2ConnectionWindowBytes,
-    undrainedBytesMax: Math.max(limits.http2UndrainedBytesMax, limits.http2ConnectionWindowBytes),
+    windowGrowthBytes: limits.http2WindowGrowthBytes,
     headerBytesMax: limits.headerBytesMax,
     headerCountMax: limits.headerCountMax,
     maxFrameSizeBytes: FRAME_BYTES_MAX,

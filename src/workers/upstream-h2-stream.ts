@@ -174,11 +174,17 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     exchange.responseEnd(trailers);
   }
 
-  onReset(_h2code: number, isRemote: boolean, wasProcessed: boolean): void {
+  onReset(h2code: number, isRemote: boolean, wasProcessed: boolean): void {
     const exchange = this.#exchange;
     if (exchange === null) return;
     const hasHead = this.#hasHead || this.#informational > 0;
     this.#finish();
+    if (isRemote && wasProcessed && !hasHead && h2code === H2Error.enhanceYourCalm) {
+      // The endpoint has had enough of this connection, whoever's fault that was: as when it closes one that was used before.
+      this.#connection.leave();
+      exchange.onUpstreamReset(ResetReason.upstreamClosed, ERRORS.WEFT_UPSTREAM_RESET.id, false);
+      return;
+    }
     if (!wasProcessed) exchange.onUpstreamReset(ResetReason.refused, ERRORS.WEFT_UPSTREAM_REFUSED.id, false);
     else if (isRemote) exchange.onUpstreamReset(ResetReason.upstreamReset, ERRORS.WEFT_UPSTREAM_RESET.id, hasHead);
     else exchange.onUpstreamReset(ResetReason.upstreamProtocol, ERRORS.WEFT_UPSTREAM_PROTOCOL.id, true);

@@ -99,9 +99,8 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
     return this.#streams.length;
   }
 
-  /** Not where stalled exchanges hold so much that whoever joins them would stall, too. */
   get hasRoom(): boolean {
-    return this.#phase === Phase.open && this.#h2.hasRoom && !this.#h2.isClogged;
+    return this.#phase === Phase.open && this.#h2.hasRoom;
   }
 
   /** A stream for the waiter, null when there is none to have. */
@@ -143,7 +142,12 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
 
   /** A stream was reset by us. Endpoints count that, and throw out whom they take for an attacker: all of our requests with him. */
   countReset(): void {
-    if (++this.#resets < this.context.shared.limits.http2UpstreamResetsMax || this.#phase !== Phase.open) return;
+    if (++this.#resets >= this.context.shared.limits.http2UpstreamResetsMax) this.leave();
+  }
+
+  /** Gets no more requests from its pool; closes when those under way are done. */
+  leave(): void {
+    if (this.#phase !== Phase.open) return;
     this.#owner.onGoingAway(this);
     this.retire();
   }
@@ -200,8 +204,7 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
       return;
     }
     // Idle.
-    this.#owner.onGoingAway(this);
-    this.retire();
+    this.leave();
   }
 
   onClosed(errno: number): void {
@@ -230,8 +233,7 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   }
 
   onGoaway(): void {
-    this.#owner.onGoingAway(this);
-    this.retire();
+    this.leave();
   }
 
   onConnectionError(h2code: number, why: string): void {

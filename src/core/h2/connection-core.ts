@@ -12,7 +12,7 @@ import { ReceiveWindow, SendWindow } from "./flow-window.ts";
 import type { FrameReader } from "./frame-reader.ts";
 import { FRAME_HEADER_BYTES, FRAME_SIZE_DEFAULT, H2Error, MAX_31_BITS, WINDOW_DEFAULT } from "./frame-types.ts";
 import { CONTROL_FRAME_ROOM, writeGoaway, writePing, writeReset, writeWindowUpdate } from "./frame-writer.ts";
-import type { H2Limits } from "./limits.ts";
+import { type H2Limits, undrainedBytesMax } from "./limits.ts";
 import { ResetBy, ResetMemory } from "./reset-memory.ts";
 import type { H2Scratch } from "./scratch.ts";
 import { LocalSettings, PeerSettings } from "./settings.ts";
@@ -82,6 +82,8 @@ export class ConnectionCore {
   #depth = 0;
   readonly #freed: Stream[] = [];
   #pings = 0;
+  /** Bytes by which streams' windows may still grow, together. */
+  #growthLeft: number;
 
   constructor(options: H2ConnectionOptions) {
     const { limits, isServer } = options;
@@ -96,6 +98,7 @@ export class ConnectionCore {
     this.guard = new FloodGuard(limits);
     this.decoder = new HpackDecoder({ listBytesMax: limits.headerBytesMax, fieldsMax: limits.headerCountMax });
     this.encoder = new HpackEncoder({ tableSizeMax: limits.headerTableBytes });
+    this.#growthLeft = limits.windowGrowthBytes;
     this.receiveWindow = new ReceiveWindow(Math.max(limits.connectionWindowBytes, WINDOW_DEFAULT));
   }
 
@@ -163,6 +166,7 @@ export class ConnectionCore {
   /** Closed and released. */
   free(stream: Stream): void {
     this.slotCount--;
+    this.#growthLeft += stream.receiveWindow.size - stream.windowAtBegin;
     if (stream.receiveWindow.undrained > 0) this.drainConnection(stream.receiveWindow.drain(MAX_31_BITS));
     this.owner.onStreamClosed(stream);
     if (this.#depth > 0) this.#freed.push(stream);
@@ -187,7 +191,7 @@ export class ConnectionCore {
     const drained = stream.receiveWindow.drain(bytes);
     if (drained === 0) return;
     if (stream.state === StreamState.open || stream.state === StreamState.halfClosedLocal) {
-      stream.receiveWindow.grow(this.limits.streamWindowMaxBytes);
+      this.#growthLeft -= stream.receiveWindow.grow(this.limits.streamWindowMaxBytes, this.#growthLeft);
       const credit = stream.receiveWindow.takeCredit();
       if (credit > 0) this.writeWindowUpdate(stream.id, credit);
     }
@@ -200,8 +204,8 @@ export class ConnectionCore {
   }
 
   announceCredit(): void {
-    const { connectionWindowBytes, undrainedBytesMax } = this.limits;
-    const credit = this.receiveWindow.takeSharedCredit(connectionWindowBytes, undrainedBytesMax);
+    const { limits } = this;
+    const credit = this.receiveWindow.takeSharedCredit(limits.connectionWindowBytes, undrainedBytesMax(limits));
     if (credit > 0) this.writeWindowUpdate(0, credit);
   }
 

@@ -52,7 +52,7 @@ export class H2Connection implements H2Session {
   get hasRoom(): boolean {
     const core = this.#core;
     if (core.isDead || core.isServer || core.goawayReceived >= 0 || core.goawaySent !== Goaway.none) return false;
-    return core.openCount < core.peer.maxConcurrentStreams && core.nextId + 2 * core.unsent.length <= MAX_31_BITS;
+    return core.openCount < Math.min(core.peer.maxConcurrentStreams, core.limits.streamsMax) && core.nextId + 2 * core.unsent.length <= MAX_31_BITS;
   }
 
   openStream(owner: H2StreamOwner): H2Stream | null {
@@ -114,10 +114,6 @@ export class H2Connection implements H2Session {
   /** A header block has begun and is not complete: for the deadline of heads. */
   get isInHeaderBlock(): boolean {
     return this.#reader.isInBlock;
-  }
-
-  get isClogged(): boolean {
-    return this.#core.receiveWindow.undrained > this.#core.limits.undrainedBytesMax >> 1;
   }
 
   get peerTakesExtendedConnect(): boolean {

@@ -113,7 +113,7 @@ export interface H2Session {
   begin(): void;
   /** Bytes of the peer, any split. `lease` as in `onData`. `nowMs`: a clock that does not go back. Flush afterwards. */
   receive(buffer: Buffer, start: number, end: number, lease: Lease | null, nowMs: number): void;
-  /** Client: a stream, or null: the peer's MAX_CONCURRENT_STREAMS are open, numbers are used up, or the connection is ending. */
+  /** Client: a stream, or null: the peer's MAX_CONCURRENT_STREAMS are open, or as many as we hold at once (streamsMax), numbers are used up, or the connection is ending. */
   openStream(owner: H2StreamOwner): H2Stream | null;
   /** Client: would `openStream` give one? */
   readonly hasRoom: boolean;
@@ -144,8 +144,6 @@ export interface H2Session {
   readonly hasPeerSettings: boolean;
   /** A header block has begun and is not complete: for the deadline of heads. */
   readonly isInHeaderBlock: boolean;
-  /** Half of undrainedBytesMax is held: the connection's window begins to close, and with it all of its streams. */
-  readonly isClogged: boolean;
 }
 
 export interface H2ConnectionOptions {

@@ -52,13 +52,16 @@ export class ReceiveWindow {
   }
 
   /**
-   * Doubles the window, up to `max`, once a whole one has left and nothing is held: who is read fast gets more in flight, who is
-   * stalled holds no more than the window that it began with.
+   * Doubles the window, up to `max` and by `budget` bytes at most, once a whole one has left and nothing is held: who is read fast gets
+   * more in flight, who is stalled holds no more than the window that it began with. Returns by how much it grew.
    */
-  grow(max: number): void {
-    if (this.undrained > 0 || this.#drained < this.size || this.size >= max) return;
+  grow(max: number, budget: number): number {
+    if (this.undrained > 0 || this.#drained < this.size || this.size >= max) return 0;
     this.#drained = 0;
-    this.size = Math.min(2 * this.size, max);
+    const growth = Math.min(this.size, max - this.size);
+    if (growth > budget) return 0;
+    this.size += growth;
+    return growth;
   }
 
   /** A DATA frame of `bytes` (padding included) arrives. False: the peer did not have the window for it. */

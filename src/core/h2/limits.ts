@@ -12,8 +12,8 @@ export interface H2Limits {
   readonly streamWindowMaxBytes: number;
   /** bytes, 65,535 to 2^31 - 1. Receive window of the connection: bytes in flight. 1 MiB, so that four streams fill it. */
   readonly connectionWindowBytes: number;
-  /** bytes, at least the connection's window. All bytes delivered and not yet drained; near it no more credit is given. 4 MiB. */
-  readonly undrainedBytesMax: number;
+  /** bytes. What all stream windows together may grow by. 4 MiB: four streams at full speed. */
+  readonly windowGrowthBytes: number;
   /** bytes. A decoded head in its HTTP/1 form; trailers likewise. 32 KiB, as for HTTP/1; over it: 431. */
   readonly headerBytesMax: number;
   /** count. Fields per head, 256 at most. 100, as for HTTP/1; over it: 431. */
@@ -53,7 +53,7 @@ export const DEFAULT_H2_LIMITS: H2Limits = Object.freeze({
   streamWindowBytes: 65_535,
   streamWindowMaxBytes: 1024 * 1024,
   connectionWindowBytes: 1024 * 1024,
-  undrainedBytesMax: 4 * 1024 * 1024,
+  windowGrowthBytes: 4 * 1024 * 1024,
   headerBytesMax: 32 * 1024,
   headerCountMax: 100,
   maxFrameSizeBytes: 16_384,
@@ -69,3 +69,11 @@ export const DEFAULT_H2_LIMITS: H2Limits = Object.freeze({
   windowUpdatesPerSecondMax: 1000,
   unknownFramesPerSecondMax: 1000,
 });
+
+/**
+ * bytes. All that streams may hold that was delivered and has not left: every one of them its window, and what they may grow by. The
+ * connection gives credit up to that, so that streams that stall, be it all but one, never shut the window for the one that does not.
+ */
+export function undrainedBytesMax(limits: H2Limits): number {
+  return Math.max(limits.connectionWindowBytes, limits.streamsMax * limits.streamWindowBytes) + limits.windowGrowthBytes;
+}

@@ -43,6 +43,8 @@ export class Stream implements H2Stream {
   isHead = false;
   isTunnel = false;
   readonly receiveWindow = new ReceiveWindow(0);
+  /** Size of that window before it grew. */
+  windowAtBegin = 0;
 
   readonly sendWindow = new SendWindow(0);
   readonly #queue = new SendQueue();
@@ -93,7 +95,8 @@ export class Stream implements H2Stream {
     this.urgency = 3;
     this.isIncremental = false;
     this.sendWindow.available = core.peer.initialWindowSize;
-    this.receiveWindow.reset(core.local.initialWindow);
+    this.windowAtBegin = core.local.initialWindow;
+    this.receiveWindow.reset(this.windowAtBegin);
   }
 
   get isClosed(): boolean {

@@ -62,7 +62,7 @@ class Conversation {
       streamWindowBytes: random.pick([1000, 20_000, 65_535, 262_144]),
       streamWindowMaxBytes: random.pick([262_144, 1 << 20]),
       connectionWindowBytes: random.pick([65_535, 100_000, 1 << 20]),
-      undrainedBytesMax: 4 << 20,
+      windowGrowthBytes: random.pick([0, 1 << 20]),
       maxFrameSizeBytes: random.pick([16_384, 20_000, 1 << 20]),
       headerTableBytes: random.pick([0, 200, 4096, 16_384]),
       // The rates are for peers of real life.

@@ -51,7 +51,7 @@ describe("what comes", () => {
   });
 
   it("stalls nobody else when one stream is not drained, and stays under the limit", () => {
-    const limits = { streamWindowBytes: 65_536, streamWindowMaxBytes: 65_536, connectionWindowBytes: 131_072, undrainedBytesMax: 262_144 };
+    const limits = { streamWindowBytes: 65_536, streamWindowMaxBytes: 65_536, connectionWindowBytes: 131_072, windowGrowthBytes: 0 };
     const engine = Engine.server({ limits });
     engine.owner.onStream = (stream) => {
       stream.drains = stream.stream.id !== 1;
@@ -63,31 +63,43 @@ describe("what comes", () => {
     assert.equal(engine.stream(1).body.length, 200 * 16_384);
   });
 
-  it("is no more allowed when all streams together hold too much, until something leaves", () => {
-    const limits = { streamWindowBytes: 65_536, streamWindowMaxBytes: 65_536, connectionWindowBytes: 131_072, undrainedBytesMax: 262_144 };
-    const engine = Engine.server({ limits });
+  it("passes through the last stream while all others of the connection hold their windows", () => {
+    const limits = { streamsMax: 10, streamWindowBytes: 65_536, streamWindowMaxBytes: 1 << 20, connectionWindowBytes: 131_072 };
+    const engine = Engine.server({ limits: { ...limits, windowGrowthBytes: 65_536 } });
     engine.owner.onStream = (stream) => {
-      stream.drains = false;
+      stream.drains = stream.stream.id === 19;
     };
-    let allowed = 131_072;
-    let sent = 0;
-    for (let id = 1; id < 40; id += 2) {
+    for (let id = 1; id < 19; id += 2) {
       engine.feed(post(id));
-      for (let i = 0; i < 4 && allowed - sent >= 16_384; i++) {
-        engine.feed(data(id, PIECE));
-        sent += 16_384;
-        for (const line of updates(engine.sent())) if (line.startsWith("WINDOW_UPDATE 0 ")) allowed += Number(line.slice(16));
-      }
+      for (let i = 0; i < 4; i++) engine.feed(data(id, PIECE));
     }
-    assert.ok(allowed <= 262_144, `${allowed} bytes were allowed`);
-    assert.ok(sent >= 262_144 - 2 * 16_384, `${sent} were sent`);
-    engine.stream(0).stream.drained(65_536);
-    engine.stream(1).stream.drained(65_536);
-    assert.ok(updates(engine.sent()).some((line) => line.startsWith("WINDOW_UPDATE 0 ")));
+    engine.feed(post(19));
+    for (let i = 0; i < 200; i++) engine.feed(data(19, PIECE));
+    assert.deepEqual(verdict(engine), [], "3 MB went through beside nine stalled streams");
+    assert.equal(engine.stream(9).body.length, 200 * 16_384);
+  });
+
+  it("grows for all streams together by so much and no more, and shrinks with them", () => {
+    const limits = { streamsMax: 10, streamWindowBytes: 65_536, streamWindowMaxBytes: 1 << 20, windowGrowthBytes: 65_536 };
+    const engine = Engine.server({ limits });
+    const credit = (id: number): number =>
+      updates(engine.sent())
+        .filter((line) => line.startsWith(`WINDOW_UPDATE ${id} `))
+        .reduce((sum, line) => sum + Number(line.split(" ")[2]), 0);
+    const upload = (id: number): number => {
+      engine.feed(post(id));
+      engine.sent();
+      for (let i = 0; i < 8; i++) engine.feed(data(id, PIECE));
+      return credit(id) - 8 * 16_384;
+    };
+    assert.equal(upload(1), 65_536, "the first one takes all that there is");
+    assert.ok(upload(3) <= 0, "nothing is left");
+    engine.feed(rstStream(1));
+    assert.equal(upload(5), 65_536, "it came back");
   });
 
   it("is the connection's again when its stream is released undrained", () => {
-    const limits = { streamWindowBytes: 65_536, streamWindowMaxBytes: 65_536, connectionWindowBytes: 65_536, undrainedBytesMax: 65_536 };
+    const limits = { streamsMax: 1, streamWindowBytes: 65_536, connectionWindowBytes: 65_536, windowGrowthBytes: 0 };
     const engine = Engine.server({ limits });
     engine.owner.onStream = (stream) => {
       stream.drains = false;
@@ -100,7 +112,7 @@ describe("what comes", () => {
 
   it("of a refused head is dropped and gives its window back", () => {
     const engine = Engine.server({
-      limits: { headerBytesMax: 1024, connectionWindowBytes: 65_536, undrainedBytesMax: 65_536, streamWindowBytes: 65_536 },
+      limits: { headerBytesMax: 1024, streamsMax: 1, connectionWindowBytes: 65_536, windowGrowthBytes: 0, streamWindowBytes: 65_536 },
     });
     engine.feed(headers(1, block([["x", "v".repeat(1100)]])));
     assert.deepEqual(engine.told(), ["1 refused 30"]);
