@@ -52,7 +52,10 @@ export class H2Connection implements H2Session {
   get hasRoom(): boolean {
     const core = this.#core;
     if (core.isDead || core.isServer || core.goawayReceived >= 0 || core.goawaySent !== Goaway.none) return false;
-    return core.openCount < Math.min(core.peer.maxConcurrentStreams, core.limits.streamsMax) && core.nextId + 2 * core.unsent.length <= MAX_31_BITS;
+    return (
+      core.openCount < Math.min(core.peer.maxConcurrentStreams, core.limits.streamsMax) &&
+      core.nextId + 2 * core.unsent.length <= MAX_31_BITS
+    );
   }
 
   openStream(owner: H2StreamOwner): H2Stream | null {
