@@ -55,6 +55,8 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
   readonly #h1: H1Pool;
   /** Made for the first request that wants it. */
   #h2: H2Pool | null = null;
+  /** It did not understand HTTP/2's preface, so whoever can goes by HTTP/1. Asked anew after a failed connect: another server may be there. */
+  #isHttp1 = false;
   #failures = 0;
   #readyTimer: NodeJS.Timeout | null = null;
 
@@ -73,7 +75,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   /** Gives the waiter a connection, or a stream of one: at once or later. `isFresh`: only a new one will do. */
   acquire(waiter: Waiter, isFresh: boolean): void {
-    if (!waiter.wantsHttp2) this.#h1.acquire(waiter, isFresh);
+    if (!waiter.wantsHttp2 || (waiter.takesHttp1 && this.#isHttp1)) this.#h1.acquire(waiter, isFresh);
     else (this.#h2 ??= new H2Pool(this)).acquire(waiter, isFresh);
   }
 
@@ -105,9 +107,14 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     for (const waiter of waiters) waiter.onUnavailable(errorId, `${this.address}: ${errnoName(errno)}`);
   }
 
+  notHttp2(): void {
+    this.#isHttp1 = true;
+  }
+
   /** A connect failed, ours or a relay's: not ready for a while. */
   connectFailed(errno: number): void {
     if (LOCAL_ERRORS.has(errno)) return;
+    this.#isHttp1 = false;
     this.context.onConnectFailed(this.#owner.key, this.address);
     this.#owner.setReady(this, false);
     // Connects that failed together are one failure.

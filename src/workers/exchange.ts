@@ -77,6 +77,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   isWaiting = false;
   needsFresh = false;
   wantsHttp2 = false;
+  takesHttp1 = true;
   waitDeadline = 0;
 
   constructor(context: ForwarderContext, downstream: DownstreamStream) {
@@ -140,6 +141,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#isRecorded = false;
     this.responseBytes = 0;
     this.wantsHttp2 = wantsHttp2(head, route.protocol);
+    this.takesHttp1 = route.protocol === "detect";
     this.#isGrpc = head.version === 20 && isGrpc(head);
     this.#grpcStatus = NO_GRPC_STATUS;
     this.#replay.begin(this.wantsHttp2);

@@ -70,6 +70,15 @@ export class H2Pool implements UpstreamH2Owner {
     this.#owner.failWaiters(this.#waiters.takeAll(), errno);
   }
 
+  onNotHttp2(): void {
+    this.#owner.notHttp2();
+    // Those who wait for another connection would learn the same.
+    for (const waiter of this.#waiters.takeAll()) {
+      if (waiter.takesHttp1) waiter.onUnavailable(ERRORS.WEFT_UPSTREAM_REFUSED.id, this.#owner.address);
+      else waiter.onUnavailable(ERRORS.WEFT_UPSTREAM_PROTOCOL.id, this.#owner.address);
+    }
+  }
+
   /** A stream ended, or the peer allows more of them. */
   onRoom(connection: UpstreamH2): void {
     if (!this.#waiters.isEmpty) this.#serve(connection);

@@ -16,6 +16,8 @@ export interface PoolOwner {
   connected(transport: Transport): void;
   /** A connection that had been established is gone. */
   disconnected(errno: number): void;
+  /** It answered HTTP/2's preface with something else, or with nothing. */
+  notHttp2(): void;
   /** A connect failed: the endpoint pauses, and these (who no longer wait) are told. */
   failWaiters(waiters: readonly Waiter[], errno: number): void;
 }

@@ -24,6 +24,7 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
   /** Place in the connection's list. */
   index = 0;
   isReused = false;
+  #takesHttp1 = false;
   #stream: H2Stream | null = null;
   #exchange: ExchangeResponseSide | null = null;
   #isPaused = false;
@@ -42,7 +43,8 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     this.#connection = connection;
   }
 
-  begin(stream: H2Stream, exchange: ExchangeResponseSide, isReused: boolean, index: number): void {
+  begin(stream: H2Stream, exchange: ExchangeResponseSide, isReused: boolean, index: number, takesHttp1: boolean): void {
+    this.#takesHttp1 = takesHttp1;
     this.#stream = stream;
     this.#exchange = exchange;
     this.isReused = isReused;
@@ -178,7 +180,18 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     const exchange = this.#exchange;
     if (exchange === null) return;
     const hasHead = this.#hasHead || this.#informational > 0;
+    const isUnspoken = this.#connection.endsUnspoken();
     this.#finish();
+    if (isUnspoken) {
+      if (this.#takesHttp1) exchange.onUpstreamReset(ResetReason.refused, ERRORS.WEFT_UPSTREAM_REFUSED.id, false);
+      else exchange.onUpstreamReset(ResetReason.upstreamProtocol, ERRORS.WEFT_UPSTREAM_PROTOCOL.id, true);
+      return;
+    }
+    if (this.#connection.isClosed) {
+      if (this.#connection.errno === UV_ETIMEDOUT) exchange.onUpstreamReset(ResetReason.deadline, ERRORS.WEFT_WRITE_STALLED.id, hasHead);
+      else exchange.onUpstreamReset(ResetReason.upstreamClosed, ERRORS.WEFT_UPSTREAM_CLOSED.id, hasHead);
+      return;
+    }
     if (isRemote && wasProcessed && !hasHead && h2code === H2Error.enhanceYourCalm) {
       // The endpoint has had enough of this connection, whoever's fault that was: as when it closes one that was used before.
       this.#connection.leave();
@@ -208,14 +221,6 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     if (!this.#isTouched) return;
     this.#isTouched = false;
     this.#exchange?.flushResponse();
-  }
-
-  onConnectionClosed(errno: number): void {
-    const exchange = this.#exchange;
-    const hasHead = this.#hasHead || this.#informational > 0;
-    this.#finish();
-    if (errno === UV_ETIMEDOUT) exchange?.onUpstreamReset(ResetReason.deadline, ERRORS.WEFT_WRITE_STALLED.id, hasHead);
-    else exchange?.onUpstreamReset(ResetReason.upstreamClosed, ERRORS.WEFT_UPSTREAM_CLOSED.id, hasHead);
   }
 
   /** Deadlines: the response's head, and a window that stays shut over bytes that wait. */

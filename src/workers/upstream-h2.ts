@@ -24,6 +24,8 @@ export interface UpstreamH2Owner {
   onConnectFailed(connection: UpstreamH2, errno: number): void;
   /** It has room for another stream. */
   onRoom(connection: UpstreamH2): void;
+  /** It ended before it had said anything in HTTP/2: the endpoint does not speak it. */
+  onNotHttp2(): void;
   /** It takes no more streams. */
   onGoingAway(connection: UpstreamH2): void;
   /** Closed, from whatever phase. */
@@ -39,6 +41,8 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   readonly #spare: UpstreamH2Stream[] = [];
   #transport: Transport;
   #phase: number = Phase.connecting;
+  /** Why it closed. */
+  errno = 0;
   #opened = 0;
   #resets = 0;
   #wasConnected = false;
@@ -89,6 +93,10 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
     return this.#wasConnected;
   }
 
+  get isClosed(): boolean {
+    return this.#phase === Phase.closed;
+  }
+
   /** No request was sent on it yet. */
   get isFresh(): boolean {
     return this.#opened === 0;
@@ -112,7 +120,7 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
       this.#spare.push(side);
       return null;
     }
-    side.begin(stream, waiter, this.#opened > 0, this.#streams.length);
+    side.begin(stream, waiter, this.#opened > 0, this.#streams.length, waiter.takesHttp1);
     this.#streams.push(side);
     this.#opened++;
     this.#transport.deadlineAt = 0;
@@ -138,6 +146,13 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   #watchIdle(): void {
     if (this.#phase !== Phase.open || this.#streams.length > 0) return;
     this.#transport.deadlineAt = this.context.loop.now + this.context.shared.limits.upstreamIdleTimeoutMs;
+  }
+
+  /** Is this the end of a connection to something that does not speak HTTP/2? Then nothing that was sent on it was understood. */
+  endsUnspoken(): boolean {
+    if (this.#h2.hasPeerSettings) return false;
+    this.#owner.onNotHttp2();
+    return true;
   }
 
   /** A stream was reset by us. Endpoints count that, and throw out whom they take for an attacker: all of our requests with him. */
@@ -210,10 +225,10 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   onClosed(errno: number): void {
     const wasConnecting = this.#phase === Phase.connecting;
     this.#phase = Phase.closed;
+    this.errno = errno;
     this.context.loop.sweepables.delete(this);
     if (wasConnecting) this.#owner.onConnectFailed(this, errno);
     this.#h2.transportClosed();
-    for (const side of [...this.#streams]) side.onConnectionClosed(errno);
     this.#owner.onGone(this, errno);
   }
 

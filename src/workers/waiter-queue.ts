@@ -13,8 +13,10 @@ export interface Waiter extends ExchangeResponseSide {
   isWaiting: boolean;
   /** Only a new connection will do. */
   needsFresh: boolean;
-  /** The upstream has to speak HTTP/2. */
+  /** HTTP/2 is what the upstream should be spoken to in. */
   readonly wantsHttp2: boolean;
+  /** HTTP/1 will do where the upstream turns out not to speak HTTP/2: nobody declared that it does. */
+  readonly takesHttp1: boolean;
   waitDeadline: number;
   /** The service's picker chose. */
   onEndpoint(endpoint: Endpoint): void;

@@ -7,7 +7,7 @@ import { connect, once, request } from "../support/client.ts";
 import { H2Client } from "../support/h2-client.ts";
 import { H2cOrigin } from "../support/h2c-origin.ts";
 import { header, text } from "../support/http-lite.ts";
-import { startOrigin } from "../support/origin.ts";
+import { startOrigin, startRawOrigin } from "../support/origin.ts";
 import { scenario } from "../support/scenario.ts";
 import { seededBuffer } from "../support/seeded-content.ts";
 import { waitUntil, within } from "../support/wait.ts";
@@ -275,6 +275,80 @@ describe("one HTTP/2 connection, three endpoints", () => {
       assert.equal(count % 10, 0);
     }
     await churn;
+    client.close();
+  });
+});
+
+describe("an HTTP/2 client, and services of which nobody says what they speak", () => {
+  const s = scenario(
+    async () => ({
+      h1: await startOrigin(async (exchange) => {
+        const { body } = await exchange.body();
+        await exchange.reply(200, body.length > 0 ? body : "old");
+      }),
+      // Ends without a word over what it does not understand.
+      mute: await startRawOrigin(({ socket }) => {
+        socket.once("data", (bytes) => {
+          if (bytes.toString("latin1", 0, 3) === "PRI") socket.destroy();
+          else socket.end("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmute");
+        });
+      }),
+      h2: await startH2c("new"),
+    }),
+    ({ h1, mute, h2 }) => ({
+      default: null,
+      services: {
+        old: { endpoints: [`127.0.0.1:${h1.port}`] },
+        mute: { endpoints: [`127.0.0.1:${mute.port}`] },
+        mixed: { endpoints: [`127.0.0.1:${h1.port}`, h2.address], loadBalancer: "round-robin" as const },
+        late: { endpoints: [`127.0.0.1:${h1.port}`] },
+        declared: { endpoints: [`127.0.0.1:${h1.port}`], protocol: "http2" as const },
+      },
+    }),
+  );
+
+  it("finds out that an endpoint speaks HTTP/1 only, and loses no request over it", async () => {
+    const client = new H2Client(s.port, "old");
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => client.get(`/${i}`)));
+    assert.ok(answers.every(({ status, body }) => status === 200 && body.toString() === "old"));
+    const sent = seededBuffer(5, 50_000);
+    const upload = await client.request({ ":path": "/", ":method": "POST" }, sent);
+    assert.equal(sha256(upload.body), sha256(sent));
+    client.close();
+  });
+
+  it("finds out so when the endpoint only closes", async () => {
+    const client = new H2Client(s.port, "mute");
+    assert.equal((await client.get("/")).body.toString(), "mute");
+    assert.equal((await client.get("/")).body.toString(), "mute");
+    client.close();
+  });
+
+  it("goes by HTTP/2 where it can and by HTTP/1 where it must, endpoint by endpoint", async () => {
+    const client = new H2Client(s.port, "mixed");
+    const bodies = new Set<string>();
+    for (let i = 0; i < 10; i++) {
+      const { status, body } = await client.get("/");
+      assert.equal(status, 200);
+      bodies.add(body.toString().startsWith("{") ? "new" : body.toString());
+    }
+    assert.deepEqual([...bodies].sort(), ["new", "old"]);
+    assert.ok(s.origins.h2.sessionsEver >= 1);
+    client.close();
+  });
+
+  it("fails where the port is declared to speak HTTP/2, and says so", async () => {
+    const client = new H2Client(s.port, "declared");
+    const { status, headers } = await client.get("/");
+    assert.equal(status, 502);
+    assert.match(String(headers["l5d-proxy-error"]), /^\[WEFT_UPSTREAM_PROTOCOL\]/);
+    client.close();
+  });
+
+  it("keeps an upload that it had to send twice", async () => {
+    const client = new H2Client(s.port, "late");
+    const sent = seededBuffer(6, 60_000);
+    assert.equal(sha256((await client.request({ ":path": "/", ":method": "POST" }, sent)).body), sha256(sent));
     client.close();
   });
 });
