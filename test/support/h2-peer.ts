@@ -60,6 +60,8 @@ export class H2Peer {
   readonly deadlineMs: number;
   /** The peer's SETTINGS so far, by identifier. */
   readonly remoteSettings = new Map<number, number>();
+  /** What WINDOW_UPDATE frames for the connection have added to its 65,535 bytes so far. */
+  connectionCredit = 0;
   /** The connection is gone, and by which error. */
   isClosed = false;
   error: Error | null = null;
@@ -273,6 +275,7 @@ export class H2Peer {
     }
     if (this.#options.polite !== false) this.#answer(received);
     if (received.type === FrameType.SETTINGS) this.#remember(received);
+    if (received.type === FrameType.WINDOW_UPDATE && received.streamId === 0) this.connectionCredit += received.payload.readUInt32BE();
     if (this.#options.credit && received.type === FrameType.DATA && received.payload.length > 0) {
       this.send(windowUpdate(0, received.payload.length), windowUpdate(received.streamId, received.payload.length));
     }

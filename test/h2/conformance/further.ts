@@ -145,22 +145,23 @@ function requestCases(): Case[] {
 const UPLOAD_BYTES = 4 * 1024 * 1024;
 const PIECE_BYTES = 8_000;
 const PADDING = 255;
+/** Windows at the beginning (RFC 9113 6.9.2). */
+const WINDOW_BYTES_DEFAULT = 65_535;
 
 /** Uploads with padding as fast as credit comes: padding that gave no credit back would stop it after 2 MB. */
 async function paddedUpload(talk: Talk): Promise<void> {
   const cost = PIECE_BYTES + PADDING + 1;
-  let connection = 65_535;
-  let stream = talk.peer.remoteSettings.get(Setting.INITIAL_WINDOW_SIZE) ?? 65_535;
+  let connection = WINDOW_BYTES_DEFAULT;
+  let stream = talk.peer.remoteSettings.get(Setting.INITIAL_WINDOW_SIZE) ?? WINDOW_BYTES_DEFAULT;
   talk.send(talk.post());
   for (let sent = 0; sent < UPLOAD_BYTES; ) {
-    if (connection >= cost && stream >= cost) {
+    if (connection + talk.peer.connectionCredit >= cost && stream >= cost) {
       talk.send(data(1, "x".repeat(PIECE_BYTES), { padding: PADDING }));
       connection -= cost;
       stream -= cost;
       sent += PIECE_BYTES;
     } else {
       const { streamId, payload } = await talk.peer.expectType(FrameType.WINDOW_UPDATE);
-      if (streamId === 0) connection += payload.readUInt32BE();
       if (streamId === 1) stream += payload.readUInt32BE();
     }
   }
