@@ -158,16 +158,16 @@ describe("an answer behind which Weft closes arrives, though the client goes on 
     (o) => ({ protocol: "http1", services: { web: { endpoints: [o.web.address] } }, limits: { requestsPerConnectionMax: 1 } }),
   );
 
-  /** Sends further requests in pieces once Weft has written the whole answer, then reads (RFC 9112 section 9.6). */
+  /**
+   * Sends further requests in pieces once Weft has the answer or as much of it as it takes for a client that does not read, then
+   * reads (RFC 9112 section 9.6).
+   */
   async function readsAll(first: string, size: number): Promise<void> {
     const before = await bytesRead(s.proxy, "dst");
     const client = await connect(s.port);
     client.pause();
     await client.send(first);
-    await waitUntil("the whole answer to be written", async () => {
-      const stats = await forwarderStats(s.proxy);
-      return stats !== null && stats.buffers.stream + stats.buffers.out === 0 && (await bytesRead(s.proxy, "dst")) - before > size;
-    });
+    await waitUntil("the answer to be on its way", async () => (await bytesRead(s.proxy, "dst")) - before > Math.min(size, 100_000));
     for (let i = 0; i < 5; i++) {
       await client.send(request("GET", `/${i}`));
       // A round trip through the proxy: a reset would be here by now.
