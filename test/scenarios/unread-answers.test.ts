@@ -14,7 +14,7 @@ import { ProxyProcess } from "../support/proxy-process.ts";
 import type { ProxyOptions } from "../support/proxy-config.ts";
 import { scenario } from "../support/scenario.ts";
 import { Gate, waitUntil } from "../support/wait.ts";
-import { endpointStats, forwarderStats } from "../support/worker-stats.ts";
+import { endpointStats } from "../support/worker-stats.ts";
 import type { Wire } from "../support/wire.ts";
 
 const ANSWER = "x".repeat(64 * 1024);
