@@ -34,7 +34,7 @@ export interface BenchOptions {
   readonly folder: string | null;
 }
 
-export const PRESETS = ["default", "cpu", "latency", "memory", "ab", "all"] as const;
+export const PRESETS = ["default", "cpu", "latency", "http2", "memory", "ab", "all"] as const;
 
 const ORIGINS = ["nginx", "uws"] as const;
 
@@ -44,6 +44,7 @@ presets
   (none)    every installed proxy in the plain scenarios; reports are written into a folder
   cpu       CPU per request of Weft beside nginx and HAProxy, with its bars
   latency   what one proxy adds to the latency, open loop, with its bars
+  http2     CPU per request over HTTP/2 and TLS, Weft beside HAProxy, nginx, Envoy and node:http2, with its bars
   memory    start, idle memory and CPU, bytes per connection, growth under load, with their bars
   ab        before and after with ApacheBench: without Weft, with Weft, the difference
   all       every scenario, every installed proxy, memory and ab

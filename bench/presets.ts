@@ -22,6 +22,10 @@ interface Preset {
 const COMPARED = ["weft", "nginx", "haproxy", "haproxy-64k"];
 const CPU = ["plain", "fixed-rate", "new-connection", "download-1m", "upload-1m"];
 
+/** HTTP/2 and TLS: whose bars and goals are about HAProxy, nginx and Node itself. */
+const HTTP2 = ["http2", "http2-to-http1", "http1-to-http2", "http2-download-1m", "http2-upload-1m", "tls", "tls-http2"];
+const HTTP2_COMPARED = ["weft", "haproxy", "haproxy-64k", "nginx", "envoy", "node-http2"];
+
 const NOTHING_MORE = { hasFootprint: false, hasBeforeAfter: false };
 
 const BY_NAME: Readonly<Record<string, Preset>> = {
@@ -29,6 +33,7 @@ const BY_NAME: Readonly<Record<string, Preset>> = {
   default: { title: "Weft beside the others", scenarios: CPU, subjects: null, pairs: 9, seconds: 2, ...NOTHING_MORE },
   cpu: { title: "CPU per request", scenarios: CPU, subjects: COMPARED, pairs: 9, seconds: null, ...NOTHING_MORE },
   latency: { title: "Added latency", scenarios: ["fixed-rate"], subjects: COMPARED, pairs: 10, seconds: null, ...NOTHING_MORE },
+  http2: { title: "HTTP/2 and TLS", scenarios: HTTP2, subjects: HTTP2_COMPARED, pairs: 9, seconds: null, ...NOTHING_MORE },
   memory: {
     title: "Start, memory, idle CPU",
     scenarios: [],

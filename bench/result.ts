@@ -81,7 +81,7 @@ export interface ScenarioResult {
   readonly name: string;
   /** One line: what is done. */
   readonly what: string;
-  /** Which origin answered: `nginx` or `uws`. */
+  /** Which origin answered: `nginx`, `uws` or `nghttpd`. */
   readonly origin: string;
   /** The subject that ratios are made against by default, such as `nginx`; null: none. */
   readonly reference: string | null;

@@ -2,7 +2,7 @@
 
 import type { Generator } from "../load/generator.ts";
 import { type LoadOrder, runLoad } from "../load/run-load.ts";
-import type { Origin } from "../peers/start.ts";
+import { type Origin, processesOf } from "../peers/start.ts";
 import type { Connections, CpuPerRequest, Round } from "../result.ts";
 import { pause } from "../support/child.ts";
 import { othersShare, readMachine } from "../support/machine.ts";
@@ -44,7 +44,7 @@ function connectionsOf(downstreamOpened: number | null, upstreamOpened: number, 
 
 export async function runRound(subject: Subject, order: LoadOrder, place: RoundPlace, around: Around): Promise<Round> {
   const accepted = await acceptedBy(around.origins);
-  const originPids = around.origins.map((origin) => origin.child.pid);
+  const originPids = around.origins.flatMap(processesOf).map((origin) => origin.child.pid);
   const read = () => ({
     subject: cpuOf(subject.chain),
     origins: originPids.map(readCpu),

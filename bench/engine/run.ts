@@ -7,6 +7,7 @@ import { Generator } from "../load/generator.ts";
 import type { LoadTool } from "../load/scenario.ts";
 import { TOOLS, type Tool, versionOf } from "../load/tools.ts";
 import { NGINX } from "../peers/nginx.ts";
+import { type OriginName, ORIGINS } from "../peers/start.ts";
 import type { BenchResult, ScenarioResult, Skipped } from "../result.ts";
 import { RESULT_FORMAT } from "../result.ts";
 import { pause } from "../support/child.ts";
@@ -45,7 +46,7 @@ function versionsOf(scenarios: readonly ScenarioResult[], tools: ReadonlyMap<Loa
       const version = tools.get(load.tool as LoadTool);
       if (version !== undefined) versions[load.tool] = version;
     }
-    const origin = scenario.origin === "nginx" ? NGINX.version() : "uWebSockets.js, bench/origin.ts";
+    const origin = ORIGINS[scenario.origin as OriginName].version();
     if (origin !== null) versions[`origin ${scenario.origin}`] = origin;
   }
   return versions;

@@ -8,8 +8,8 @@ import { closeAll, openIdle } from "../load/idle-connections.ts";
 import { chooseTool, type LoadOrder, runLoad } from "../load/run-load.ts";
 import type { Load, LoadTool, Scenario } from "../load/scenario.ts";
 import { TOOLS } from "../load/tools.ts";
-import type { PeerKind } from "../peers/peer.ts";
-import { type Origin, stopAll } from "../peers/start.ts";
+import type { PeerKind, Protocols } from "../peers/peer.ts";
+import { type Origin, ORIGINS, stopAll, stopOrigins } from "../peers/start.ts";
 import type { LoadDescription, ScenarioResult, Skipped, SubjectResult, WarmUp, WeftRuntime } from "../result.ts";
 import type { Progress } from "../support/progress.ts";
 import { orderOfRound } from "./order.ts";
@@ -38,13 +38,14 @@ export interface RunContext {
 interface ChosenLoad {
   readonly load: Load;
   readonly tool: LoadTool;
+  readonly protocols: Protocols;
 }
 
 /** The loads whose tools are there. */
 export function chosenLoads(scenario: Scenario, installed: ReadonlySet<LoadTool>): ChosenLoad[] {
   return scenario.loads.flatMap((load) => {
     const tool = chooseTool(load, installed);
-    return tool === null ? [] : [{ load, tool }];
+    return tool === null ? [] : [{ load, tool, protocols: scenario.protocols }];
   });
 }
 
@@ -84,13 +85,13 @@ function isOutOfTime(context: RunContext): boolean {
 }
 
 function orderFor(chosen: ChosenLoad, subject: Subject, context: RunContext, seed: number): LoadOrder {
-  const { load, tool } = chosen;
+  const { load, tool, protocols } = chosen;
   const { request } = context;
   const seconds = request.quick ? QUICK.seconds : (request.seconds ?? load.seconds);
   const rateRps = load.rate === "option" ? request.rateRps : load.rate;
   const connections = load.connections === "option" ? request.connections : load.connections;
   const requests = request.quick ? Math.min(load.requests, QUICK.requests) : load.requests;
-  return { load, tool, port: subject.port, connections, rateRps, seconds, requests, seed };
+  return { load, tool, protocols, port: subject.port, connections, rateRps, seconds, requests, seed };
 }
 
 function describeLoad(chosen: ChosenLoad, context: RunContext, subject: Subject): LoadDescription {
@@ -98,11 +99,12 @@ function describeLoad(chosen: ChosenLoad, context: RunContext, subject: Subject)
   const { load, tool } = chosen;
   const length = order.requests > 0 ? `${order.requests} requests` : `${order.seconds} s`;
   const rate = order.rateRps === null ? "" : `, ${order.rateRps} requests/s`;
+  const streams = load.streams > 1 ? ` x ${load.streams} streams` : "";
   return {
     id: load.id,
     tool,
     loop: load.loop,
-    what: `${load.what}: ${order.connections} connections${rate}, ${length} a round (${tool})`,
+    what: `${load.what}: ${order.connections} connections${streams}${rate}, ${length} a round (${tool})`,
     connections: order.connections,
     offeredRps: order.rateRps,
     requestBytes: load.requestBytes,
@@ -272,7 +274,8 @@ class ScenarioRun {
     if (!request.probe || weft.failure !== null || isOutOfTime(this.#context)) return { ...own, threads: [] };
     progress.show(`${this.#scenario.name}: Weft with a probe`);
     const upstreams = this.#origins.map((origin) => origin.port);
-    const threads = await probeThreads({ mode: this.#scenario.mode, upstreams, workers: request.workers }, async (port) => {
+    const { mode, protocols } = this.#scenario;
+    const threads = await probeThreads({ mode, protocols, upstreams, workers: request.workers }, async (port) => {
       await runLoad({ ...orderFor(this.#loads[0]!, weft, this.#context, 1), port }, generator);
     });
     return { ...own, threads };
@@ -305,10 +308,13 @@ export async function runScenario(scenario: Scenario, context: RunContext): Prom
   if (deadlineMs !== null && endMs > deadlineMs) return `${scenario.name} was not run: the time of a quick run did not suffice`;
   const loads = chosenLoads(scenario, context.installed);
   if (loads.length === 0) return `${scenario.name} was not run: it needs ${missingTools(scenario)}`;
-  const origins = await startOrigins(scenario.origin ?? context.originName, scenario);
+  const originName = scenario.origin ?? context.originName;
+  const { version, install } = ORIGINS[originName];
+  if (version() === null) return `${scenario.name} was not run: its origin is ${originName} (${install})`;
+  const origins = await startOrigins(originName, scenario);
   try {
     return await new ScenarioRun(scenario, context, loads, origins).run(startedAtMs);
   } finally {
-    await stopAll(origins);
+    await stopOrigins(origins);
   }
 }

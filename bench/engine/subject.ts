@@ -2,7 +2,7 @@
 
 import type { Scenario } from "../load/scenario.ts";
 import type { Peer, PeerKind } from "../peers/peer.ts";
-import { startOrigin, type Origin, stopAll } from "../peers/start.ts";
+import { type Origin, type OriginName, startOrigin, stopAll, stopOrigins } from "../peers/start.ts";
 import type { Memory, Round, Skipped, WarmUp } from "../result.ts";
 import { type CpuReading, readCpu, readMemory } from "../support/proc.ts";
 
@@ -48,20 +48,21 @@ export function memoryOf(chain: readonly Peer[]): Memory | null {
 }
 
 /** All endpoints of the scenario; the first is where `direct` goes. */
-export async function startOrigins(name: "nginx" | "uws", scenario: Scenario): Promise<Origin[]> {
+export async function startOrigins(name: OriginName, scenario: Scenario): Promise<Origin[]> {
   const origins: Origin[] = [];
   try {
-    for (const delayMs of scenario.endpointDelaysMs) origins.push(await startOrigin(name, { delayMs }));
+    const { protocols } = scenario;
+    for (const delayMs of scenario.endpointDelaysMs) origins.push(await startOrigin(name, { delayMs, protocols }));
     return origins;
   } catch (error) {
-    await stopAll(origins);
+    await stopOrigins(origins);
     throw error;
   }
 }
 
 export function directSubject(origin: Origin): Subject {
   const nobody = { role: "direct", version: null, chain: [], note: null, memoryAtStart: null } as const;
-  return { name: "direct", port: origin.port, rounds: [], warmUp: NO_WARM_UP, failure: null, ...nobody };
+  return { name: "direct", port: origin.clientPort, rounds: [], warmUp: NO_WARM_UP, failure: null, ...nobody };
 }
 
 /** Starts the scenario's chain of one proxy, the last one first. */
@@ -70,7 +71,7 @@ export async function startSubject(kind: PeerKind, scenario: Scenario, origins: 
   try {
     for (let hop = 0; hop < scenario.hops; hop++) {
       const upstreams = chain.length === 0 ? origins.map((origin) => origin.port) : [chain[0]!.port];
-      chain.unshift(await kind.start({ mode: scenario.mode, upstreams, workers }));
+      chain.unshift(await kind.start({ mode: scenario.mode, protocols: scenario.protocols, upstreams, workers }));
     }
   } catch (error) {
     await stopAll(chain);
@@ -94,7 +95,8 @@ export async function startSubject(kind: PeerKind, scenario: Scenario, origins: 
 export function cannot(kind: PeerKind, scenario: Scenario): Skipped | null {
   if (kind.version() === null) return { name: kind.name, reason: "not installed", install: kind.install };
   for (const ability of scenario.needs) {
-    if (!kind.abilities.includes(ability)) return { name: kind.name, reason: `cannot do this scenario (${ability})`, install: null };
+    if (!kind.abilities.includes(ability))
+      return { name: kind.name, reason: `cannot do this scenario, or is not configured for it here (${ability})`, install: null };
     const missing = kind.missing?.(ability) ?? null;
     if (missing !== null) return { name: kind.name, reason: missing, install: null };
   }

@@ -91,15 +91,21 @@ function brokenCheck(bar: Bar, checks: readonly SelfCheck[]): string | null {
   return `self-check ${found.name}: ${found.message}`;
 }
 
-function labelOf(bar: Bar): { readonly id: string; readonly what: string; readonly unit: string } {
-  if (bar.measure === "cpu") return { id: "cpu", what: "CPU per request", unit: `x ${bar.against}` };
+function labelOf(bar: Bar, bars: readonly Bar[]): { readonly id: string; readonly what: string; readonly unit: string } {
+  if (bar.measure === "cpu") {
+    const unit = `x ${bar.against}`;
+    // Several of them need their loads and peers to be told apart.
+    const isOnly = bars.filter((one) => one.measure === "cpu").length === 1;
+    if (isOnly) return { id: "cpu", what: "CPU per request", unit };
+    return { id: `cpu-${bar.load}-${bar.against}`, what: `CPU per request, ${bar.load}`, unit };
+  }
   if (bar.measure === "copied") return { id: "copied", what: "body bytes copied", unit: "%" };
   return { id: `added-p${bar.percentile}`, what: `added latency p${bar.percentile}`, unit: "ms" };
 }
 
 export function verdictsOf(scenario: Scenario, subjects: readonly SubjectResult[], checks: readonly SelfCheck[]): Verdict[] {
   return scenario.bars.map((bar) => {
-    const { id, what, unit } = labelOf(bar);
+    const { id, what, unit } = labelOf(bar, scenario.bars);
     const figure =
       bar.measure === "cpu" ? cpuFigure(bar, subjects) : bar.measure === "copied" ? copiedFigure(subjects) : latencyFigure(bar, subjects);
     const reason = figure.reason ?? brokenCheck(bar, checks);

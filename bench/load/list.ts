@@ -1,7 +1,9 @@
-// Every scenario. HTTP/2, TLS and mutual TLS between proxies are not here, because Weft does not speak them yet.
+// Every scenario. Mutual TLS between proxies is not here, because Weft does not speak it yet.
 
 import { BODIES } from "./bodies.ts";
 import { FIXED_RATE } from "./fixed-rate.ts";
+import { HTTP2 } from "./http2.ts";
+import { HTTP2_BODIES } from "./http2-bodies.ts";
 import { MANY_IDLE } from "./many-idle.ts";
 import { NEW_CONNECTION } from "./new-connection.ts";
 import { OPAQUE_TCP } from "./opaque-tcp.ts";
@@ -9,6 +11,7 @@ import { PLAIN } from "./plain.ts";
 import { PROXY_PAIR } from "./proxy-pair.ts";
 import type { Scenario } from "./scenario.ts";
 import { SLOW_ENDPOINT } from "./slow-endpoint.ts";
+import { TLS } from "./tls.ts";
 import { WEBSOCKET_ECHO } from "./websocket-echo.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -21,4 +24,7 @@ export const SCENARIOS: readonly Scenario[] = [
   SLOW_ENDPOINT,
   MANY_IDLE,
   PROXY_PAIR,
+  ...HTTP2,
+  ...HTTP2_BODIES,
+  ...TLS,
 ];

@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Latency, Slice, ToolReport } from "../result.ts";
 import { latencyOf } from "../engine/latency.ts";
+import type { Protocols } from "../peers/peer.ts";
 import { temporaryFolder } from "../support/child.ts";
 import type { Generator } from "./generator.ts";
 import type { Load, LoadTool } from "./scenario.ts";
@@ -11,20 +12,23 @@ import { parseAb, parseH2load, parseWrk, runTool, type ToolResult } from "./tool
 
 /** Beyond the run itself: connecting, the tail of slow answers, a busy machine. */
 const EXTRA_MS = 20_000;
-/** ab counts requests; however slow the proxy is, it ends. */
-const AB_SECONDS_MAX = 60;
+/** Tools that count requests end, however slow the proxy is. */
+const COUNTED_SECONDS_MAX = 60;
 /** ab's patience with one answer, seconds: some proxies never end an answer to HTTP/1.0. */
 const AB_ANSWER_SECONDS_MAX = 5;
+/** What OpenSSL, and so wrk, prefers: h2load by itself would have another one. */
+const CIPHER = "TLS_AES_256_GCM_SHA384";
 
 export interface LoadOrder {
   readonly load: Load;
   readonly tool: LoadTool;
+  readonly protocols: Protocols;
   readonly port: number;
   readonly connections: number;
   /** Null for a closed loop. */
   readonly rateRps: number | null;
   readonly seconds: number;
-  /** For ab, and as an end of our own closed loop; 0: none. */
+  /** For ab and h2load, and as an end of our own closed loop; 0: none. */
   readonly requests: number;
   readonly seed: number;
 }
@@ -48,24 +52,47 @@ export function chooseTool(load: Load, installed: ReadonlySet<LoadTool>): LoadTo
   return load.tools.find((tool) => tool === "open-loop" || installed.has(tool)) ?? null;
 }
 
-const scripts = new Map<number, string>();
+const written = new Map<string, string>();
+
+/** The path of a file for bodies of so many bytes, written when it is first asked for. */
+function once(bytes: number, tool: string, write: (bytes: number) => string): string {
+  const key = `${tool} ${bytes}`;
+  const path = written.get(key) ?? write(bytes);
+  written.set(key, path);
+  return path;
+}
 
 /** wrk takes a body only from a Lua script. */
 function uploadScript(bytes: number): string {
-  const known = scripts.get(bytes);
-  if (known !== undefined) return known;
-  const path = join(temporaryFolder(), `upload-${bytes}.lua`);
+  const path = join(temporaryFolder(), "upload.lua");
   writeFileSync(path, `wrk.method = "POST"\nwrk.body = string.rep("u", ${bytes})\n`);
-  scripts.set(bytes, path);
   return path;
+}
+
+/** h2load takes a body from a file, and posts it then. */
+function uploadFile(bytes: number): string {
+  const path = join(temporaryFolder(), "upload");
+  writeFileSync(path, Buffer.alloc(bytes, "u"));
+  return path;
+}
+
+function h2loadArguments(order: LoadOrder, url: string): string[] {
+  const { load, protocols, connections, seconds, requests } = order;
+  const how = protocols.downstream === "http1" ? ["--h1"] : [`-m${load.streams}`];
+  const length = requests > 0 ? ["-n", String(requests)] : ["-D", String(seconds)];
+  const cipher = protocols.tls ? [`--tls13-ciphers=${CIPHER}`] : [];
+  // Offered alone: by itself it would put up with HTTP/1.
+  const offered = protocols.tls && protocols.downstream === "http2" ? ["--npn-list=h2"] : [];
+  const body = load.requestBytes > 0 ? ["-d", once(load.requestBytes, "h2load", uploadFile)] : [];
+  return [...how, "-t1", `-c${connections}`, ...length, ...cipher, ...offered, ...body, url];
 }
 
 /** The arguments of a tool; ab's `-n` comes after its `-t`, which would set it. */
 export function toolArguments(order: LoadOrder): string[] {
   const { load, tool, connections, seconds, requests } = order;
-  const url = `http://127.0.0.1:${order.port}${load.path}`;
+  const url = `${order.protocols.tls ? "https" : "http"}://127.0.0.1:${order.port}${load.path}`;
   if (tool === "wrk") {
-    const body = load.requestBytes > 0 ? ["-s", uploadScript(load.requestBytes)] : [];
+    const body = load.requestBytes > 0 ? ["-s", once(load.requestBytes, "wrk", uploadScript)] : [];
     return ["-t1", `-c${connections}`, `-d${seconds}s`, "--latency", ...body, url];
   }
   if (tool === "ab") {
@@ -75,7 +102,7 @@ export function toolArguments(order: LoadOrder): string[] {
       "-s",
       String(AB_ANSWER_SECONDS_MAX),
       "-t",
-      String(AB_SECONDS_MAX),
+      String(COUNTED_SECONDS_MAX),
       "-n",
       String(requests),
       "-c",
@@ -84,7 +111,7 @@ export function toolArguments(order: LoadOrder): string[] {
       url,
     ];
   }
-  return ["--h1", "-t1", `-c${connections}`, "-D", String(seconds), url];
+  return h2loadArguments(order, url);
 }
 
 const PARSERS: Readonly<Record<"wrk" | "ab" | "h2load", (output: string) => ToolResult>> = {
@@ -95,16 +122,17 @@ const PARSERS: Readonly<Record<"wrk" | "ab" | "h2load", (output: string) => Tool
 
 async function runInstalled(order: LoadOrder, tool: "wrk" | "ab" | "h2load"): Promise<LoadOutcome> {
   const args = toolArguments(order);
-  const deadlineMs = (tool === "ab" ? AB_SECONDS_MAX : order.seconds) * 1000 + EXTRA_MS;
+  const isCounting = tool === "ab" || (tool === "h2load" && order.requests > 0);
+  const deadlineMs = (isCounting ? COUNTED_SECONDS_MAX : order.seconds) * 1000 + EXTRA_MS;
   const began = performance.now();
   const result = PARSERS[tool](await runTool(tool, args, deadlineMs));
   const elapsedMs = performance.now() - began;
-  const isCounted = result.requests > 0;
+  const hasAnswers = result.requests > 0;
   return {
     commandLine: [tool, ...args].join(" "),
     requests: result.requests,
-    errors: isCounted ? result.errors : Math.max(1, result.errors),
-    errorDetail: isCounted ? result.errorDetail : `no request was answered: ${result.output.trim()}`,
+    errors: hasAnswers ? result.errors : Math.max(1, result.errors),
+    errorDetail: hasAnswers ? result.errorDetail : `no request was answered: ${result.output.trim()}`,
     // Its own clock leaves out the start of the program; requests/s by ours are held against those that it prints (cross-checks).
     durationMs: elapsedMs,
     toolReport: result.report,

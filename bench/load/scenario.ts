@@ -1,9 +1,10 @@
 // What a scenario is: which proxies can do it, how they are loaded, and what is asked of Weft. One file each beside this one.
 //
 // A scenario says what, never how: the engine (engine/run.ts) starts origins and proxies, warms, interleaves, measures and judges for
-// all of them. So HTTP/2 or TLS will be one more file here, plus an ability of those peers that have it.
+// all of them. Another protocol is one more file here, plus an ability of those peers that have it.
 
-import type { Ability } from "../peers/peer.ts";
+import { type Ability, PLAIN_HTTP1, type Protocols } from "../peers/peer.ts";
+import type { OriginName } from "../peers/start.ts";
 import type { Tool } from "./tools.ts";
 
 /** Our own generator needs no installation and knows open and closed loops; the others are closed. */
@@ -20,6 +21,8 @@ export interface Load {
   readonly path: string;
   /** `option`: as the command line says. */
   readonly connections: number | "option";
+  /** Requests under way on each connection at once; more than 1 needs HTTP/2 and h2load. */
+  readonly streams: number;
   /** Requests per second of an open loop. */
   readonly rate: number | "option" | null;
   readonly protocol: "http" | "websocket";
@@ -27,7 +30,7 @@ export interface Load {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly keepAlive: boolean;
-  /** Length of a round; ab, which counts instead, runs `requests`. */
+  /** Length of a round; with `requests`, ab and h2load make so many instead. */
   readonly seconds: number;
   readonly requests: number;
 }
@@ -63,8 +66,9 @@ export interface Scenario {
   readonly needs: readonly Ability[];
   /** `tcp`: proxies forward bytes and do not look at them. */
   readonly mode: "http" | "tcp";
+  readonly protocols: Protocols;
   /** Null: nginx where it is installed (it is the cheapest), else ours; or as the command line says. */
-  readonly origin: "uws" | null;
+  readonly origin: OriginName | null;
   /** Milliseconds that each endpoint waits; `[0]` is one that does not. Delays need the uws origin. `direct` is the first. */
   readonly endpointDelaysMs: readonly number[];
   /** Proxies in a row, of the same kind. */
@@ -87,6 +91,7 @@ export const WARM_BODIES = 2_000;
 export const ORDINARY: Omit<Scenario, "name" | "what" | "loads"> = {
   needs: ["http"],
   mode: "http",
+  protocols: PLAIN_HTTP1,
   origin: null,
   endpointDelaysMs: [0],
   hops: 1,
@@ -101,6 +106,7 @@ const GET: Omit<Load, "id" | "loop" | "tools" | "what" | "rate" | "connections" 
   protocol: "http",
   requestBytes: 0,
   responseBytes: 248,
+  streams: 1,
   keepAlive: true,
 };
 

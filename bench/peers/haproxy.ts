@@ -5,11 +5,20 @@
 // stands beside the first wherever bodies are measured, so that nobody takes the default for the best that HAProxy can do.
 
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { writeCombinedPem } from "../support/certificate.ts";
 import { Child, isListening, startOnFreePorts, temporaryFolder, toolVersion, untilReady } from "../support/child.ts";
-import { CONNECTIONS_MAX, type Peer, type PeerKind, type StartRequest, workersOf } from "./peer.ts";
+import { CONNECTIONS_MAX, type Peer, type PeerKind, protocolsOf, type StartRequest, workersOf } from "./peer.ts";
 
-function haproxyConfig(port: number, request: StartRequest, bufferBytes: number): string {
+/** What follows the address of a `bind` line. */
+function bindOptions(request: StartRequest, folder: string): string {
+  const { downstream, tls } = protocolsOf(request);
+  if (tls) return ` ssl crt ${writeCombinedPem(folder)} alpn ${downstream === "http2" ? "h2" : "http/1.1"}`;
+  return downstream === "http2" ? " proto h2" : "";
+}
+
+function haproxyConfig(path: string, port: number, request: StartRequest, bufferBytes: number): string {
+  const server = protocolsOf(request).upstream === "http2" ? " proto h2" : "";
   return `global
   nbthread ${workersOf(request)}
   tune.bufsize ${bufferBytes}
@@ -22,11 +31,11 @@ defaults
   timeout server 3600s
   timeout tunnel 3600s
 ${request.mode === "http" ? "  timeout http-keep-alive 3600s\n  http-reuse always\n" : ""}frontend clients
-  bind 127.0.0.1:${port} backlog 4096
+  bind 127.0.0.1:${port} backlog 4096${bindOptions(request, dirname(path))}
   default_backend origin
 backend origin
   balance ${request.upstreams.length > 1 ? "leastconn" : "roundrobin"}
-${request.upstreams.map((upstream, index) => `  server s${index} 127.0.0.1:${upstream}`).join("\n")}
+${request.upstreams.map((upstream, index) => `  server s${index} 127.0.0.1:${upstream}${server}`).join("\n")}
 `;
 }
 
@@ -36,7 +45,7 @@ const LARGE_BUFFER_BYTES = 65_536;
 function start(name: string, request: StartRequest, bufferBytes: number): Promise<Peer> {
   const path = join(temporaryFolder(), "haproxy.cfg");
   return startOnFreePorts(1, async ([port]) => {
-    writeFileSync(path, haproxyConfig(port!, request, bufferBytes));
+    writeFileSync(path, haproxyConfig(path, port!, request, bufferBytes));
     const child = new Child(name, "haproxy", ["-db", "-f", path]);
     await untilReady(child, () => isListening(port!));
     return { name, port: port!, child, adminPort: null };
@@ -45,7 +54,7 @@ function start(name: string, request: StartRequest, bufferBytes: number): Promis
 
 export const HAPROXY: PeerKind = {
   name: "haproxy",
-  abilities: ["http", "websocket", "tcp", "balance"],
+  abilities: ["http", "http2", "to-http2", "tls", "websocket", "tcp", "balance"],
   install: "apt-get install haproxy",
   version: () => toolVersion("haproxy", "-v"),
   start: (request) => start("haproxy", request, DEFAULT_BUFFER_BYTES),

@@ -5,6 +5,7 @@ import { ENVOY } from "./envoy.ts";
 import { HAPROXY, HAPROXY_64K } from "./haproxy.ts";
 import { LINKERD2_PROXY } from "./linkerd2-proxy.ts";
 import { NGINX } from "./nginx.ts";
+import { NODE_HTTP2 } from "./node-http2.ts";
 import { FAST_PROXY, FASTIFY_HTTP_PROXY, HTTP_PROXY } from "./node-proxies.ts";
 import type { PeerKind } from "./peer.ts";
 import { TRAEFIK } from "./traefik.ts";
@@ -22,4 +23,5 @@ export const PEERS: readonly PeerKind[] = [
   HTTP_PROXY,
   FAST_PROXY,
   FASTIFY_HTTP_PROXY,
+  NODE_HTTP2,
 ];

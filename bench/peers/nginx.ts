@@ -6,8 +6,20 @@
 
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CERTIFICATE } from "../support/certificate.ts";
 import { Child, isListening, startOnFreePorts, temporaryFolder, toolVersion, untilReady } from "../support/child.ts";
-import { type Ability, CONNECTIONS_MAX, type Peer, type PeerKind, SMALL_BODY_BYTES, type StartRequest, workersOf } from "./peer.ts";
+import {
+  type Ability,
+  CONNECTIONS_MAX,
+  type Peer,
+  type PeerKind,
+  PLAIN_HTTP1,
+  type Protocols,
+  protocolsOf,
+  SMALL_BODY_BYTES,
+  type StartRequest,
+  workersOf,
+} from "./peer.ts";
 
 /** Idle upstream connections that it keeps: more than any scenario has clients. */
 const UPSTREAM_KEEPALIVE = 256;
@@ -35,15 +47,21 @@ ${text}}
 `;
 }
 
+/** Of a `listen` line, and what else the server block needs for it. */
+function listenLines(port: number, isHttp2: boolean, isTls: boolean): string {
+  const certificate = isTls ? `\n    ssl_certificate ${CERTIFICATE.cert};\n    ssl_certificate_key ${CERTIFICATE.key};` : "";
+  return `    listen 127.0.0.1:${port}${isTls ? " ssl" : ""}${isHttp2 ? " http2" : ""} backlog=4096;${certificate}`;
+}
+
 /** Serves files of fixed sizes; nothing else. */
-function originConfig(folder: string, port: number, statusPort: number): string {
+function originConfig(folder: string, ports: OriginPorts, protocols: Protocols): string {
+  const { port, clientPort, statusPort } = ports;
+  const servers = [listenLines(port, protocols.upstream === "http2", false)];
+  if (clientPort !== port) servers.push(listenLines(clientPort, protocols.downstream === "http2", protocols.tls));
+  const files = servers.map((lines) => `  server {\n${lines}\n    root ${folder}/www;\n    index index.html;\n  }`);
   const text = `  default_type application/octet-stream;
   open_file_cache max=16;
-  server {
-    listen 127.0.0.1:${port} backlog=4096;
-    root ${folder}/www;
-    index index.html;
-  }
+${files.join("\n")}
   server {
     listen 127.0.0.1:${statusPort};
     location / { stub_status; }
@@ -57,20 +75,13 @@ function servers(request: StartRequest): string {
   return balance + request.upstreams.map((port) => `    server 127.0.0.1:${port};`).join("\n");
 }
 
-function proxyConfig(folder: string, port: number, request: StartRequest): string {
-  const text = `  map $http_upgrade $connection_upgrade { default upgrade; "" ""; }
-  upstream origin {
-${servers(request)}
-    keepalive ${UPSTREAM_KEEPALIVE};
-    keepalive_requests 1000000000;
-    keepalive_timeout 3600s;
-  }
-  server {
-    listen 127.0.0.1:${port} backlog=4096;
-    client_max_body_size 0;
-    client_body_buffer_size 64k;
-    location / {
-      proxy_pass http://origin;
+/** gRPC is HTTP/2, and what passes calls on passes on any request. */
+const PASS_HTTP2 = `      grpc_pass grpc://origin;
+      grpc_set_header Host $http_host;
+      grpc_read_timeout 3600s;
+      grpc_buffer_size 64k;`;
+
+const PASS_HTTP1 = `      proxy_pass http://origin;
       proxy_http_version 1.1;
       proxy_set_header Connection $connection_upgrade;
       proxy_set_header Upgrade $http_upgrade;
@@ -79,7 +90,23 @@ ${servers(request)}
       proxy_request_buffering off;
       proxy_buffers 16 64k;
       proxy_busy_buffers_size 128k;
-      proxy_max_temp_file_size 0;
+      proxy_max_temp_file_size 0;`;
+
+function proxyConfig(folder: string, port: number, request: StartRequest): string {
+  const { downstream, upstream, tls } = protocolsOf(request);
+  const text = `  map $http_upgrade $connection_upgrade { default upgrade; "" ""; }
+  upstream origin {
+${servers(request)}
+    keepalive ${UPSTREAM_KEEPALIVE};
+    keepalive_requests 1000000000;
+    keepalive_timeout 3600s;
+  }
+  server {
+${listenLines(port, downstream === "http2", tls)}
+    client_max_body_size 0;
+    client_body_buffer_size 64k;
+    location / {
+${upstream === "http2" ? PASS_HTTP2 : PASS_HTTP1}
     }
   }
 `;
@@ -110,11 +137,17 @@ async function start(name: string, port: number, text: string, folder: string): 
   return { name, port, child, adminPort: null };
 }
 
-export interface NginxOrigin extends Peer {
+interface OriginPorts {
+  /** Where proxies find it. */
+  readonly port: number;
+  /** Where clients without a proxy do; the same one if both speak the same. */
+  readonly clientPort: number;
   readonly statusPort: number;
 }
 
-export function startNginxOrigin(): Promise<NginxOrigin> {
+export type NginxOrigin = Peer & OriginPorts;
+
+export function startNginxOrigin(protocols: Protocols = PLAIN_HTTP1): Promise<NginxOrigin> {
   const folder = temporaryFolder();
   mkdirSync(join(folder, "www"));
   for (const [file, size] of [
@@ -124,15 +157,17 @@ export function startNginxOrigin(): Promise<NginxOrigin> {
   ] as const) {
     writeFileSync(join(folder, "www", file), Buffer.alloc(size, "x"));
   }
-  return startOnFreePorts(2, async ([port, statusPort]) => {
-    const peer = await start("nginx origin", port!, originConfig(folder, port!, statusPort!), folder);
-    return { ...peer, statusPort: statusPort! };
+  const isSame = protocols.downstream === protocols.upstream && !protocols.tls;
+  return startOnFreePorts(isSame ? 2 : 3, async (free) => {
+    const ports = { port: free[0]!, statusPort: free[1]!, clientPort: free[2] ?? free[0]! };
+    const peer = await start("nginx origin", ports.port, originConfig(folder, ports, protocols), folder);
+    return { ...peer, ...ports };
   });
 }
 
 export const NGINX: PeerKind = {
   name: "nginx",
-  abilities: ["http", "websocket", "tcp", "balance"],
+  abilities: ["http", "http2", "to-http2", "tls", "websocket", "tcp", "balance"],
   install: "apt-get install nginx",
   version: () => toolVersion("nginx", "-v"),
   missing: (ability: Ability) =>

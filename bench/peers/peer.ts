@@ -11,12 +11,31 @@ export const SMALL_BODY_BYTES = 248;
 /** Connections that any of them must be able to hold; with one upstream each it still fits an ordinary limit of descriptors. */
 export const CONNECTIONS_MAX = 8_192;
 
-/** `balance`: several upstreams, and picks by what it sees of them. */
-export type Ability = "http" | "websocket" | "tcp" | "balance";
+/**
+ * `http`: HTTP/1 from clients; `http2`: HTTP/2 from them; `to-http2`: HTTP/2 to upstreams; `tls`: clients' TLS ends at the proxy.
+ * `balance`: several upstreams, and picks by what it sees of them.
+ */
+export type Ability = "http" | "http2" | "to-http2" | "tls" | "websocket" | "tcp" | "balance";
+
+type Version = "http1" | "http2";
+
+/** Who speaks what. HTTP/2 without TLS is spoken with prior knowledge. Nothing of it matters where bytes are forwarded. */
+export interface Protocols {
+  /** Of clients, with the proxy. */
+  readonly downstream: Version;
+  /** Of the proxy, with its upstreams; never with TLS. */
+  readonly upstream: Version;
+  /** Clients' TLS ends at the proxy. */
+  readonly tls: boolean;
+}
+
+export const PLAIN_HTTP1: Protocols = { downstream: "http1", upstream: "http1", tls: false };
 
 export interface StartRequest {
   /** `tcp`: bytes are forwarded and not looked at. */
   readonly mode: "http" | "tcp";
+  /** Absent: HTTP/1 without TLS. */
+  readonly protocols?: Protocols;
   /** Ports on this machine, at least one. */
   readonly upstreams: readonly number[];
   /** Threads or processes that forward; 0 means 1 to those who have nothing less. */
@@ -43,6 +62,10 @@ export interface PeerKind {
   /** Why it cannot do what its abilities promise on this machine; absent or null: it can. */
   missing?(ability: Ability): string | null;
   start(request: StartRequest): Promise<Peer>;
+}
+
+export function protocolsOf(request: StartRequest): Protocols {
+  return request.protocols ?? PLAIN_HTTP1;
 }
 
 /** Of those who need at least one. */

@@ -4,8 +4,9 @@ import { readFileSync } from "node:fs";
 import { get } from "node:http";
 import { fileURLToPath } from "node:url";
 import { Metrics } from "../../test/support/metrics.ts";
+import { CERTIFICATE } from "../support/certificate.ts";
 import { Child, startOnFreePorts, TOOL_ENV, untilReady } from "../support/child.ts";
-import type { Peer, PeerKind, StartRequest } from "./peer.ts";
+import { type Peer, type PeerKind, protocolsOf, type StartRequest } from "./peer.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const PACKAGE = new URL("../../package.json", import.meta.url);
@@ -40,21 +41,28 @@ export interface WeftPeer extends Peer {
   readonly readyMs: number;
 }
 
-/** Opaque bytes have to be asked for, and only a file can. */
-function opaqueConfig(port: number, request: StartRequest): string {
-  return `apiVersion: weft.dev/v1alpha1
-kind: Proxy
-metadata: {name: bench}
-spec:
-  outbound: {listen: "127.0.0.1:${port}", protocol: opaque, default: origin}
----
-apiVersion: weft.dev/v1alpha1
-kind: Service
-metadata: {name: origin}
-spec:
-  endpoints:
-${request.upstreams.map((upstream) => `    - address: 127.0.0.1:${upstream}`).join("\n")}
-`;
+/** Opaque bytes, TLS, and an upstream that speaks something else than the client have to be asked for, and only a file can. */
+function needsFile(request: StartRequest): boolean {
+  const { downstream, upstream, tls } = protocolsOf(request);
+  return request.mode === "tcp" || tls || downstream !== upstream;
+}
+
+function configFile(port: number, request: StartRequest): string {
+  const { upstream, tls } = protocolsOf(request);
+  const listener = {
+    listen: `127.0.0.1:${port}`,
+    default: "origin",
+    ...(request.mode === "tcp" && { protocol: "opaque" }),
+    ...(tls && { tls: CERTIFICATE }),
+  };
+  const ports = request.mode === "tcp" ? [] : [{ port: 80, protocol: upstream }];
+  const endpoints = request.upstreams.map((one) => ({ address: `127.0.0.1:${one}` }));
+  const documents = [
+    { kind: "Proxy", metadata: { name: "bench" }, spec: { outbound: listener } },
+    { kind: "Service", metadata: { name: "origin" }, spec: { ...(ports.length > 0 && { ports }), endpoints } },
+  ];
+  // JSON is YAML.
+  return documents.map((document) => JSON.stringify({ apiVersion: "weft.dev/v1alpha1", ...document })).join("\n---\n");
 }
 
 export interface WeftExtras {
@@ -66,8 +74,8 @@ export interface WeftExtras {
 export function startWeft(request: StartRequest, extras: WeftExtras = {}): Promise<WeftPeer> {
   return startOnFreePorts(2, async ([port, adminPort]) => {
     const to = request.upstreams.map((upstream) => `127.0.0.1:${upstream}`).join(",");
-    const how = request.mode === "http" ? ["--listen", `127.0.0.1:${port}`, "--to", to] : [];
-    const configuration = request.mode === "tcp" ? { WEFT_CONFIG: opaqueConfig(port!, request) } : {};
+    const how = needsFile(request) ? [] : ["--listen", `127.0.0.1:${port}`, "--to", to];
+    const configuration = needsFile(request) ? { WEFT_CONFIG: configFile(port!, request) } : {};
     const common = ["--workers", String(request.workers), "--admin", `127.0.0.1:${adminPort}`];
     const env = { ...TOOL_ENV, ...configuration, ...extras.environment };
     const began = performance.now();
@@ -80,7 +88,7 @@ export function startWeft(request: StartRequest, extras: WeftExtras = {}): Promi
 
 export const WEFT: PeerKind = {
   name: "weft",
-  abilities: ["http", "websocket", "tcp", "balance"],
+  abilities: ["http", "http2", "to-http2", "tls", "websocket", "tcp", "balance"],
   install: "npm run build",
   version: () => `weft ${(JSON.parse(readFileSync(PACKAGE, "utf8")) as { version: string }).version}`,
   start: (request) => startWeft(request),

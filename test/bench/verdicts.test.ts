@@ -48,6 +48,19 @@ test("CPU is the median of the ratios of rounds that belong together, whatever t
   );
 });
 
+test("several ratios of one scenario have names of their own", () => {
+  const bars = ["nginx", "haproxy"].map((against): Bar => ({ ...CPU, against }));
+  const subjects = ["weft", "nginx", "haproxy"].map((name) => costing(name, () => 1));
+  assert.deepEqual(
+    verdictsOf(scenario(...bars), subjects, []).map(({ id, value }) => [id, value]),
+    [
+      ["one/cpu-closed-nginx", 1],
+      ["one/cpu-closed-haproxy", 1],
+    ],
+  );
+  assert.equal(verdictsOf(scenario(CPU), subjects, [])[0]!.id, "one/cpu");
+});
+
 test("fewer than nine pairs give a figure and no verdict", () => {
   const found = only(verdictsOf(scenario(CPU), [costing("weft", () => 2, 8), costing("nginx", () => 1, 8)], []));
   assert.deepEqual(found, { value: 2, state: "unknown", reason: "rounds: 8, at least 9 are asked for" });

@@ -45,7 +45,7 @@ describe("peers of the benchmark", () => {
     assert.equal(PEERS.find((kind) => kind.name === "nginx")!.missing!("tcp"), null);
   });
 
-  for (const kind of PEERS.filter((one) => one.version() !== null)) {
+  for (const kind of PEERS.filter((one) => one.version() !== null && one.abilities.includes("http"))) {
     async function through(mode: StartRequest["mode"], work: (peer: Peer) => Promise<void>): Promise<void> {
       const peer = await kind.start({ mode, upstreams: [origin.port], workers: 1 });
       try {

@@ -1,10 +1,10 @@
-// Runs one of the Node proxies in this process, or in several that share the port: `node run.mjs MODULE PORT UPSTREAM WORKERS`.
+// Runs one of the Node proxies in this process, or in several that share the port: `node run.mjs MODULE PORT UPSTREAM WORKERS [JSON]`.
 //
-// Each module beside this one exports `serve(port, upstream)`. With one worker there is no cluster: its master would cost memory.
+// Each module beside this one exports `serve(port, upstream, options)`. With one worker there is no cluster: its master would cost memory.
 
 import cluster from "node:cluster";
 
-const [name, port, upstream, workers] = process.argv.slice(2);
+const [name, port, upstream, workers, options = "{}"] = process.argv.slice(2);
 const count = Number(workers);
 
 if (count > 1 && cluster.isPrimary) {
@@ -12,5 +12,5 @@ if (count > 1 && cluster.isPrimary) {
   cluster.on("exit", () => process.exit(1));
 } else {
   const { serve } = await import(`./${name}.mjs`);
-  await serve(Number(port), `http://127.0.0.1:${upstream}`);
+  await serve(Number(port), `http://127.0.0.1:${upstream}`, JSON.parse(options));
 }
