@@ -50,8 +50,8 @@ export const LIMITS = {
 
   // HTTP/2, per connection (core/h2). Over one of the rates the connection ends with ENHANCE_YOUR_CALM; a burst of two seconds' worth passes.
   http2StreamsMax: { default: 100, min: 1, max: 10_000, unit: "count", reason: "SETTINGS_MAX_CONCURRENT_STREAMS, as RFC 9113 6.5.2 asks at least; over it: REFUSED_STREAM; as many at most on a connection to an endpoint, whatever it allows" },
-  http2StreamWindowBytes: { default: 64 * KiB - 1, min: 64 * KiB - 1, max: 2 ** 31 - 1, unit: "bytes", reason: "receive window of a stream at its beginning: what one stalled exchange may hold; the protocol's default" },
-  http2StreamWindowMaxBytes: { default: 1 * MiB, min: 64 * KiB - 1, max: 2 ** 31 - 1, unit: "bytes", reason: "what it grows to while all that comes leaves at once; 1 MiB is 8 Gb/s at 1 ms" },
+  http2StreamWindowBytes: { default: 32 * KiB, min: 16 * KiB, max: 2 ** 31 - 1, unit: "bytes", reason: "receive window of a stream at its beginning: what one stalled exchange may hold; it doubles while all that comes leaves at once" },
+  http2StreamWindowMaxBytes: { default: 1 * MiB, min: 16 * KiB, max: 2 ** 31 - 1, unit: "bytes", reason: "what it grows to while all that comes leaves at once; 1 MiB is 8 Gb/s at 1 ms" },
   http2ConnectionWindowBytes: { default: 1 * MiB, min: 64 * KiB - 1, max: 2 ** 31 - 1, unit: "bytes", reason: "receive window of the connection: bytes in flight" },
   http2WindowGrowthBytes: { default: 4 * MiB, min: 0, max: 1024 * MiB, unit: "bytes", reason: "what all stream windows of a connection together may grow by: four streams at full speed" },
   http2HeaderTableBytes: { default: 4096, min: 0, max: 64 * KiB, unit: "bytes", reason: "HPACK's dynamic table, ours and what we use of the peer's; the protocol's default" },

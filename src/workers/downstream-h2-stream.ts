@@ -5,12 +5,13 @@
 // Long because the states of one request and its response, and their transitions, belong together.
 
 import { Buffer } from "node:buffer";
+import { asciiBytes, equalsWord } from "../core/bytes/ascii.ts";
 import { ERRORS, errorCode, errorRow } from "../core/errors/error-codes.ts";
 import type { H2Stream, H2StreamOwner } from "../core/h2/contract.ts";
 import { H2Error } from "../core/h2/frame-types.ts";
 import { type DownstreamStream, type Lease, ResetReason, type Trailers } from "../core/http/exchange.ts";
 import { grpcStatusFor, isGrpc } from "../core/http/grpc.ts";
-import { type Framing, type MessageHead, Method } from "../core/http/head.ts";
+import { FIELD_STRIDE, FieldId, type Framing, type MessageHead, Method } from "../core/http/head.ts";
 import { recordAccess } from "./access-log.ts";
 import type { DownstreamH2 } from "./downstream-h2.ts";
 import { Exchange } from "./exchange.ts";
@@ -19,6 +20,8 @@ import { KeptBytes } from "./kept-bytes.ts";
 
 /** A detail in an answer of Weft's own may quote what a peer sent: cut here. */
 const DETAIL_CHARACTERS_MAX = 256;
+
+const WEBSOCKET = asciiBytes("websocket");
 
 export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   readonly #connection: DownstreamH2;
@@ -246,9 +249,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   }
 
   sendBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
-    const stream = this.#stream;
-    // What has to wait is copied: a lease would hold the whole buffer that it was read into.
-    stream?.sendData(buffer, start, end, stream.queuedBytes > 0 ? null : lease);
+    this.#stream?.sendData(buffer, start, end, lease);
   }
 
   sendChunkSize(): void {
@@ -411,8 +412,11 @@ function percent(text: string): string {
   return text.replaceAll("%", "%25");
 }
 
-/** WebSocket over HTTP/2 has no key; the HTTP/1 server wants one (RFC 8441 section 5, RFC 6455 section 4.1). */
+/** WebSocket over HTTP/2 has no key; the HTTP/1 server wants one (RFC 8441 section 5, RFC 6455 section 4.1). Other protocols know none. */
 function addWebSocketKey(slot: HeadSlot, random: () => number): void {
+  const { head } = slot;
+  const upgrade = FIELD_STRIDE * head.ids.indexOf(FieldId.upgrade);
+  if (!equalsWord(head.buffer, head.fields[upgrade + 2]!, head.fields[upgrade + 3]!, WEBSOCKET)) return;
   const key = Buffer.alloc(16);
   for (let i = 0; i < key.length; i++) key[i] = Math.floor(random() * 256);
   slot.addField("Sec-WebSocket-Key", key.toString("base64"));

@@ -283,11 +283,25 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
 
   onResponseHead(head: MessageHead, framing: Framing): boolean {
     this.#context.loop.touch(this);
+    if (head.status < 300 && this.#head!.hasUpgrade && this.#head!.version === 20) {
+      this.#refuseUnswitched(head.status);
+      return false;
+    }
     this.#phase = Phase.responding;
     this.#status = head.status;
     this.#replay.drop();
     if (this.#isGrpc) this.#grpcStatus = grpcStatusOfHead(head);
     return this.#downstream.sendResponseHead(head, framing);
+  }
+
+  /** The service goes on with HTTP. A client of HTTP/2 would take any 2xx for the tunnel that it asked for (RFC 8441 section 5). */
+  #refuseUnswitched(status: number): void {
+    const row = ERRORS.WEFT_UPSTREAM_PROTOCOL;
+    const { address, metrics } = this.#endpoint!;
+    this.#upstream!.resetUpstream(ResetReason.upstreamProtocol);
+    this.#upstream = null;
+    metrics.failed(row.status, row.label);
+    this.#answerError(row.id, `${address} answered ${status} and did not switch protocols`);
   }
 
   /** Once per exchange, at the first body byte or the end without one: the latency that balancing and histograms use. */

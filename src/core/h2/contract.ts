@@ -83,7 +83,7 @@ export interface H2Stream {
   sendResponseHead(head: MessageHead, via: Buffer | null, isEnd: boolean, isUpgrade: boolean): void;
   /** Server: a final head of Weft's own: the status and `name: value CRLF` lines (lower-case names). */
   sendOwnHead(status: number, fields: Trailers | null, isEnd: boolean): void;
-  /** Takes bytes always. What the windows do not allow waits: leased bytes are retained, others copied. See `isCongested`. */
+  /** Takes bytes always. What the windows do not allow waits, copied. See `isCongested`. */
   sendData(buffer: Buffer, start: number, end: number, lease: Lease | null): void;
   /** Our side is complete once what waits has gone. */
   sendEnd(trailers: Trailers | null): void;

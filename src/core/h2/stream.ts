@@ -182,7 +182,7 @@ export class Stream implements H2Stream {
     if (!isSending(this.state) || this.#isEndQueued || start === end) return;
     const from = this.#queue.size > 0 ? start : this.#frameData(buffer, start, end, lease);
     if (from === end) return;
-    this.#queue.push(buffer, from, end, lease);
+    this.#queue.push(buffer, from, end);
     this.core.waiting.push(this);
   }
 
