@@ -1,7 +1,7 @@
-// What Node calls for a transport's reads and writes: one function each, shared by all handles and requests.
+// What Node calls for a transport's reads, writes and ends: one function each, shared by all handles and requests.
 
 import type { Lease } from "../core/http/exchange.ts";
-import { readResult, type StreamHandle, type WriteRequest } from "./native-handles.ts";
+import { readResult, type ShutdownRequest, type StreamHandle, type WriteRequest } from "./native-handles.ts";
 import type { OutChunk } from "./out-chunk.ts";
 import type { Transport } from "./transport.ts";
 
@@ -25,4 +25,6 @@ export function onWritten(this: WriteRequest, status: number): void {
   loop.endEvent();
 }
 
-export function ignore(): void {}
+export function onShut(this: ShutdownRequest): void {
+  (this.owner as Transport).isShutting = false;
+}

@@ -27,7 +27,7 @@ import {
 import type { OutChunk } from "./out-chunk.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 import type { TlsStream } from "./tls-stream.ts";
-import { ignore, onRead, onWritten } from "./transport-events.ts";
+import { onRead, onShut, onWritten } from "./transport-events.ts";
 import type { WorkerLoop } from "./worker-loop.ts";
 
 /** Bytes that are copied into the chunk rather than written on their own: below it a copy is cheaper than a system call. */
@@ -89,6 +89,8 @@ export class Transport {
   #isConnecting = false;
   #isEnded = false;
   #isShut = false;
+  /** libuv has not yet done what `shutdown` asked of it. */
+  isShutting = false;
   #wantsShutdown = false;
   #isClosed = false;
   #isAnnounced = false;
@@ -506,11 +508,9 @@ export class Transport {
   #shut(): void {
     this.#wantsShutdown = false;
     this.#isShut = true;
-    const request = new ShutdownWrap();
-    request.owner = this;
-    request.oncomplete = ignore;
+    const request = Object.assign(new ShutdownWrap(), { owner: this, oncomplete: onShut });
     // A failure (ENOTCONN) means that the peer is gone; the read side says so.
-    this.#handle.shutdown(request);
+    this.isShutting = this.#handle.shutdown(request) === 0;
   }
 
   /** For a connection in the making: what was asked before it was there. */
@@ -534,7 +534,8 @@ export class Transport {
     this.#gathered = null;
     if (this.#readBuffer !== null && !this.#readBuffer.isShared) this.#readBuffer.release();
     this.#readBuffer = null;
-    if (!isAbort || this.#handle.reset() !== 0) this.#handle.close();
+    // During a shutdown libuv refuses a reset, and Node's handle then takes no close: the descriptor would stay, the thread never end.
+    if (!isAbort || this.isShutting || this.#handle.reset() !== 0) this.#handle.close();
     this.loop.deferClosed(this);
   }
 
