@@ -5,13 +5,12 @@
 // Long because the states of one request and its response, and their transitions, belong together.
 
 import { Buffer } from "node:buffer";
-import { asciiBytes, equalsWord } from "../core/bytes/ascii.ts";
 import { ERRORS, errorCode, errorRow } from "../core/errors/error-codes.ts";
 import type { H2Stream, H2StreamOwner } from "../core/h2/contract.ts";
 import { H2Error } from "../core/h2/frame-types.ts";
 import { type DownstreamStream, type Lease, ResetReason, type Trailers } from "../core/http/exchange.ts";
 import { grpcStatusFor, isGrpc } from "../core/http/grpc.ts";
-import { FIELD_STRIDE, FieldId, type Framing, type MessageHead, Method } from "../core/http/head.ts";
+import { FIELD_STRIDE, type Framing, type MessageHead, Method } from "../core/http/head.ts";
 import { recordAccess } from "./access-log.ts";
 import type { DownstreamH2 } from "./downstream-h2.ts";
 import { Exchange } from "./exchange.ts";
@@ -20,8 +19,6 @@ import { KeptBytes } from "./kept-bytes.ts";
 
 /** A detail in an answer of Weft's own may quote what a peer sent: cut here. */
 const DETAIL_CHARACTERS_MAX = 256;
-
-const WEBSOCKET = asciiBytes("websocket");
 
 export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   readonly #connection: DownstreamH2;
@@ -38,6 +35,10 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   /** An extended CONNECT (RFC 8441): nothing of its stream goes anywhere before the upstream has switched. */
   #isUpgrade = false;
   #isTunnel = false;
+  /** When a byte passed through the tunnel last. */
+  #tunnelAt = 0;
+  /** The upstream's side of the tunnel has ended. */
+  #isHalfClosed = false;
   /** The exchange begins when this read event has been looked at to its end. */
   #beginsLater = false;
   #isPaused = false;
@@ -67,6 +68,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
     this.#isRequestRead = false;
     this.#isUpgrade = false;
     this.#isTunnel = false;
+    this.#isHalfClosed = false;
     this.#beginsLater = false;
     this.#isPaused = false;
     this.#undrained = 0;
@@ -91,7 +93,10 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
       return;
     }
     this.#isUpgrade = head.hasUpgrade;
-    if (this.#isUpgrade) addWebSocketKey(slot, context.random);
+    if (this.#isUpgrade && !addWebSocketKey(slot, context.random)) {
+      this.sendError(ERRORS.WEFT_H1_TOO_MANY_FIELDS.id, "");
+      return;
+    }
     if (this.#isOverBodyLimit(head.contentLength)) return;
     if (!isEnd) this.#beginRate();
     if (this.#connection.isSuspect) this.#beginsLater = true;
@@ -128,6 +133,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
       return;
     }
     this.#isTouched = true;
+    if (this.#isTunnel) this.#tunnelAt = this.#connection.context.loop.now;
     this.#exchange.requestBody(buffer, start, end, lease);
     if (this.#stream === stream && !this.#isPaused) this.#drained(stream);
   }
@@ -240,6 +246,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
 
   becomeTunnel(): void {
     this.#isTunnel = true;
+    this.#tunnelAt = this.#connection.context.loop.now;
     this.#connection.flush();
     this.resumeRequestBody();
   }
@@ -249,6 +256,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   }
 
   sendBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    if (this.#isTunnel) this.#tunnelAt = this.#connection.context.loop.now;
     this.#stream?.sendData(buffer, start, end, lease);
   }
 
@@ -258,8 +266,12 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
 
   sendEnd(trailers: Trailers | null): void {
     this.#stream?.sendEnd(trailers);
-    if (this.#isTunnel) this.#connection.flush();
-    else this.#answered(0);
+    if (!this.#isTunnel) {
+      this.#answered(0);
+      return;
+    }
+    this.#isHalfClosed = true;
+    this.#connection.flush();
   }
 
   flush(): void {
@@ -293,8 +305,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
     } else {
       lines.push("content-length: 0");
     }
-    const fields = Buffer.from(`${lines.join("\r\n")}\r\n`, "latin1");
-    stream.sendOwnHead(isCall ? 200 : row.status, { buffer: fields, start: 0, end: fields.length }, true);
+    stream.sendOwnHead(isCall ? 200 : row.status, fieldLines(lines), true);
     this.#hasBegun = true;
     this.#answered(row.status);
   }
@@ -370,6 +381,11 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
       this.resetDownstream(ResetReason.downstreamClosed);
       return;
     }
+    if (this.#isTunnel) {
+      const idleMs = this.#isHalfClosed || this.#isRequestRead ? limits.halfClosedIdleMs : limits.tunnelIdleTimeoutMs;
+      if (now - this.#tunnelAt > idleMs) this.#cutTunnel();
+      return;
+    }
     if (this.#isRequestRead || this.#isAnswered || this.#isUpgrade || limits.bodyMinBytesPerSecond === 0) return;
     if (now - this.#rateSince < limits.bodyRateWindowMs) return;
     const isSlow = this.#rateBytes < (limits.bodyMinBytesPerSecond * limits.bodyRateWindowMs) / 1000;
@@ -377,6 +393,11 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
     const isWaiting = this.#wasHeldBack || this.#hasBegun || !this.#exchange.canTakeBody || this.#exchange.awaitsContinue;
     if (isSlow && !isWaiting && this.#slot !== null && !isGrpc(this.#slot.head)) this.#refuse(ERRORS.WEFT_BODY_TOO_SLOW.id);
     else this.#beginRate();
+  }
+
+  #cutTunnel(): void {
+    this.#exchange.onDownstreamReset(ResetReason.deadline);
+    this.resetDownstream(ResetReason.downstreamClosed);
   }
 
   onConnectionClosed(): void {
@@ -402,6 +423,11 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   }
 }
 
+function fieldLines(lines: readonly string[]): Trailers {
+  const buffer = Buffer.from(`${lines.join("\r\n")}\r\n`, "latin1");
+  return { buffer, start: 0, end: buffer.length };
+}
+
 /** Field values are visible ASCII and spaces. */
 function visible(text: string): string {
   return text.slice(0, DETAIL_CHARACTERS_MAX).replace(/[^\x20-\x7e]/g, " ");
@@ -412,12 +438,18 @@ function percent(text: string): string {
   return text.replaceAll("%", "%25");
 }
 
-/** WebSocket over HTTP/2 has no key; the HTTP/1 server wants one (RFC 8441 section 5, RFC 6455 section 4.1). Other protocols know none. */
-function addWebSocketKey(slot: HeadSlot, random: () => number): void {
-  const { head } = slot;
-  const upgrade = FIELD_STRIDE * head.ids.indexOf(FieldId.upgrade);
-  if (!equalsWord(head.buffer, head.fields[upgrade + 2]!, head.fields[upgrade + 3]!, WEBSOCKET)) return;
+/** WebSocket over HTTP/2 has no key; the HTTP/1 server wants one (RFC 8441 section 5, RFC 6455 section 4.1). False: no room for it. */
+function addWebSocketKey(slot: HeadSlot, random: () => number): boolean {
+  if (hasField(slot.head, "sec-websocket-key")) return true;
   const key = Buffer.alloc(16);
   for (let i = 0; i < key.length; i++) key[i] = Math.floor(random() * 256);
-  slot.addField("Sec-WebSocket-Key", key.toString("base64"));
+  return slot.addField("Sec-WebSocket-Key", key.toString("base64"));
+}
+
+function hasField(head: MessageHead, name: string): boolean {
+  for (let i = 0; i < head.count; i++) {
+    const row = i * FIELD_STRIDE;
+    if (head.text(head.fields[row]!, head.fields[row + 1]!) === name) return true;
+  }
+  return false;
 }

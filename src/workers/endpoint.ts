@@ -20,6 +20,12 @@ import type { Waiter } from "./waiter-queue.ts";
 /** Errors of this host rather than of the endpoint: EMFILE, ENFILE, EADDRNOTAVAIL, ENOBUFS, ENOMEM. */
 const LOCAL_ERRORS = new Set([-24, -23, -99, -105, -12]);
 
+/** An endpoint that does not speak HTTP/2 is asked again after so long: it may have been replaced. */
+const HTTP1_MARK_MS = 60_000;
+
+/** A connection that only closes proves nothing: a server that restarts does that, too. Two in a row are believed. */
+const UNSPOKEN_MAX = 2;
+
 /** What an endpoint needs of its service. */
 export interface EndpointOwner {
   readonly key: string;
@@ -55,8 +61,12 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
   readonly #h1: H1Pool;
   /** Made for the first request that wants it. */
   #h2: H2Pool | null = null;
-  /** It did not understand HTTP/2's preface, so whoever can goes by HTTP/1. Asked anew after a failed connect: another server may be there. */
-  #isHttp1 = false;
+  /** It has sent SETTINGS once: later connections are used without waiting for theirs. */
+  speaksHttp2 = false;
+  /** Until then (milliseconds of the loop's clock) it is taken for one that speaks HTTP/1 only; 0: nobody knows. */
+  #isHttp1Until = 0;
+  /** Connections in a row that ended before they had said anything. */
+  #unspoken = 0;
   #failures = 0;
   #readyTimer: NodeJS.Timeout | null = null;
 
@@ -75,7 +85,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   /** Gives the waiter a connection, or a stream of one: at once or later. `isFresh`: only a new one will do. */
   acquire(waiter: Waiter, isFresh: boolean): void {
-    if (!waiter.wantsHttp2 || (waiter.takesHttp1 && this.#isHttp1)) this.#h1.acquire(waiter, isFresh);
+    if (!waiter.wantsHttp2 || (waiter.takesHttp1 && this.isHttp1)) this.#h1.acquire(waiter, isFresh);
     else (this.#h2 ??= new H2Pool(this)).acquire(waiter, isFresh);
   }
 
@@ -107,14 +117,31 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     for (const waiter of waiters) waiter.onUnavailable(errorId, `${this.address}: ${errnoName(errno)}`);
   }
 
-  notHttp2(): void {
-    this.#isHttp1 = true;
+  get isHttp1(): boolean {
+    return this.#isHttp1Until > this.context.loop.now;
+  }
+
+  spokeHttp2(): void {
+    this.speaksHttp2 = true;
+    this.#unspoken = 0;
+    this.#isHttp1Until = 0;
+  }
+
+  endedUnspoken(isCertain: boolean): void {
+    this.#unspoken++;
+    if (isCertain || this.#unspoken >= UNSPOKEN_MAX) this.#isHttp1Until = this.context.loop.now + HTTP1_MARK_MS;
+  }
+
+  /** It broke HTTP/1: whoever was taken for an HTTP/1 server may be an HTTP/2 one. */
+  brokeHttp1(): void {
+    this.#isHttp1Until = 0;
+    this.#unspoken = 0;
   }
 
   /** A connect failed, ours or a relay's: not ready for a while. */
   connectFailed(errno: number): void {
     if (LOCAL_ERRORS.has(errno)) return;
-    this.#isHttp1 = false;
+    this.brokeHttp1();
     this.context.onConnectFailed(this.#owner.key, this.address);
     this.#owner.setReady(this, false);
     // Connects that failed together are one failure.

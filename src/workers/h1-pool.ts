@@ -71,6 +71,10 @@ export class H1Pool implements UpstreamOwner {
     this.#owner.failWaiters(failed, errno);
   }
 
+  onProtocolError(): void {
+    this.#owner.brokeHttp1();
+  }
+
   onIdle(upstream: UpstreamH1): void {
     this.#offer(upstream, false);
   }

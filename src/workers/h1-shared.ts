@@ -33,10 +33,10 @@ export class HeadSlot {
     this.head.copyFrom(borrowed, this.bytes);
   }
 
-  /** Puts one more line behind a head that this slot holds; not one when its table is full. */
-  addField(name: string, value: string): void {
+  /** Puts one more line behind a head that this slot holds. False: its table is full. */
+  addField(name: string, value: string): boolean {
     const { head } = this;
-    if (head.count === FIELDS_MAX) return;
+    if (head.count === FIELDS_MAX) return false;
     const line = `${name}: ${value}\r\n\r\n`;
     const at = head.size - 2;
     const size = at + line.length;
@@ -56,6 +56,7 @@ export class HeadSlot {
     head.named[head.count] = 0;
     head.count++;
     head.size = size;
+    return true;
   }
 }
 

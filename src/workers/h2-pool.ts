@@ -49,14 +49,19 @@ export class H2Pool implements UpstreamH2Owner {
   #dialIfUseful(): void {
     const { context, target } = this.#owner;
     if (this.#connecting > 0 || this.#connections >= context.shared.limits.upstreamConnectionsMax) return;
+    // An endpoint that allows no stream now would not on another connection either.
+    if (this.#open.some((connection) => connection.streamsMax === 0)) return;
     this.#connections++;
     this.#connecting++;
     UpstreamH2.connect(context, this, target.host, target.port, target.isIpv6);
   }
 
+  onEstablished(connection: UpstreamH2): void {
+    this.#owner.connected(connection.transport);
+  }
+
   onConnected(connection: UpstreamH2): void {
     this.#connecting--;
-    this.#owner.connected(connection.transport);
     if (this.#owner.isRemoved && this.#waiters.isEmpty) {
       connection.retire();
       return;
@@ -70,12 +75,23 @@ export class H2Pool implements UpstreamH2Owner {
     this.#owner.failWaiters(this.#waiters.takeAll(), errno);
   }
 
-  onNotHttp2(): void {
-    this.#owner.notHttp2();
-    // Those who wait for another connection would learn the same.
+  get canTrust(): boolean {
+    return this.#owner.speaksHttp2;
+  }
+
+  onSpoke(): void {
+    this.#owner.spokeHttp2();
+  }
+
+  /** Nothing of any request was sent on it: whoever waited for it may go by HTTP/1, or waits for the next one. */
+  onUnspoken(isCertain: boolean): void {
+    const owner = this.#owner;
+    this.#connecting--;
+    owner.endedUnspoken(isCertain);
+    if (!owner.isHttp1) return;
     for (const waiter of this.#waiters.takeAll()) {
-      if (waiter.takesHttp1) waiter.onUnavailable(ERRORS.WEFT_UPSTREAM_REFUSED.id, this.#owner.address);
-      else waiter.onUnavailable(ERRORS.WEFT_UPSTREAM_PROTOCOL.id, this.#owner.address);
+      if (waiter.takesHttp1) owner.acquire(waiter, false);
+      else waiter.onUnavailable(ERRORS.WEFT_UPSTREAM_PROTOCOL.id, owner.address);
     }
   }
 
@@ -118,6 +134,7 @@ export class H2Pool implements UpstreamH2Owner {
   /** The endpoint is gone: connections close when their last stream ends. */
   retire(): void {
     for (const connection of this.#open.splice(0)) connection.retire();
+    for (const waiter of this.#waiters.takeAll()) waiter.onUnavailable(ERRORS.WEFT_UPSTREAM_REFUSED.id, this.#owner.address);
   }
 
   get stats(): { connections: number; streams: number; waiting: number } {

@@ -16,8 +16,18 @@ export interface PoolOwner {
   connected(transport: Transport): void;
   /** A connection that had been established is gone. */
   disconnected(errno: number): void;
-  /** It answered HTTP/2's preface with something else, or with nothing. */
-  notHttp2(): void;
+  /** It has sent SETTINGS before: nobody has to wait for those of a new connection. */
+  readonly speaksHttp2: boolean;
+  /** It is taken for one that speaks HTTP/1 only. */
+  readonly isHttp1: boolean;
+  /** Its SETTINGS came. */
+  spokeHttp2(): void;
+  /** A connection ended before its SETTINGS came. `isCertain`: with something that is not HTTP/2. */
+  endedUnspoken(isCertain: boolean): void;
+  /** It answered HTTP/1 with something else. */
+  brokeHttp1(): void;
+  /** The waiter is to be served by whatever pool fits now. */
+  acquire(waiter: Waiter, isFresh: boolean): void;
   /** A connect failed: the endpoint pauses, and these (who no longer wait) are told. */
   failWaiters(waiters: readonly Waiter[], errno: number): void;
 }

@@ -53,6 +53,8 @@ const STREAM_FROM_BYTES = 16 * 1024;
 export interface UpstreamOwner {
   onConnected(upstream: UpstreamH1): void;
   onConnectFailed(upstream: UpstreamH1, errno: number): void;
+  /** It answered with something that is not HTTP/1. */
+  onProtocolError(): void;
   /** Free for the next exchange. */
   onIdle(upstream: UpstreamH1): void;
   /** Closed, from whatever phase. */
@@ -432,6 +434,7 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     const exchange = this.#exchange;
     this.#exchange = null;
     this.#close(true);
+    this.#owner.onProtocolError();
     exchange?.onUpstreamReset(ResetReason.upstreamProtocol, ERRORS.WEFT_UPSTREAM_PROTOCOL.id, true);
   }
 

@@ -24,7 +24,6 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
   /** Place in the connection's list. */
   index = 0;
   isReused = false;
-  #takesHttp1 = false;
   #stream: H2Stream | null = null;
   #exchange: ExchangeResponseSide | null = null;
   #isPaused = false;
@@ -43,8 +42,7 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     this.#connection = connection;
   }
 
-  begin(stream: H2Stream, exchange: ExchangeResponseSide, isReused: boolean, index: number, takesHttp1: boolean): void {
-    this.#takesHttp1 = takesHttp1;
+  begin(stream: H2Stream, exchange: ExchangeResponseSide, isReused: boolean, index: number): void {
     this.#stream = stream;
     this.#exchange = exchange;
     this.isReused = isReused;
@@ -170,8 +168,9 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
 
   #end(trailers: Trailers | null): void {
     const exchange = this.#exchange!;
-    // The server answered without waiting for the rest of the request: it is told that nothing more comes.
-    if (!this.#isRequestDone) this.#stream!.reset(H2Error.cancel);
+    // The server answered without waiting for the rest of the request: nothing more of it goes, and nothing waits for its credit.
+    const stream = this.#stream!;
+    if (!this.#isRequestDone || stream.queuedBytes > 0) stream.reset(H2Error.cancel);
     this.#finish();
     exchange.responseEnd(trailers);
   }
@@ -180,13 +179,7 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     const exchange = this.#exchange;
     if (exchange === null) return;
     const hasHead = this.#hasHead || this.#informational > 0;
-    const isUnspoken = this.#connection.endsUnspoken();
     this.#finish();
-    if (isUnspoken) {
-      if (this.#takesHttp1) exchange.onUpstreamReset(ResetReason.refused, ERRORS.WEFT_UPSTREAM_REFUSED.id, false);
-      else exchange.onUpstreamReset(ResetReason.upstreamProtocol, ERRORS.WEFT_UPSTREAM_PROTOCOL.id, true);
-      return;
-    }
     if (this.#connection.isClosed) {
       if (this.#connection.errno === UV_ETIMEDOUT) exchange.onUpstreamReset(ResetReason.deadline, ERRORS.WEFT_WRITE_STALLED.id, hasHead);
       else exchange.onUpstreamReset(ResetReason.upstreamClosed, ERRORS.WEFT_UPSTREAM_CLOSED.id, hasHead);

@@ -1,9 +1,11 @@
 // An HTTP/2 connection to an endpoint: carries many requests at once, each a stream (ADR 0001).
 //
-//   connecting --> open --(GOAWAY, retire, idle)--> retiring --(last stream ended)--> closed
-//       |            |
-//       +------------+--(error)--> closed
+//   connecting --> greeting --(SETTINGS)--> open --(GOAWAY, retire, idle)--> retiring --(last stream ended)--> closed
+//       |              |                     |
+//       +--------------+--(error, silence)---+--> closed
 //
+// Until an endpoint has sent SETTINGS once, nothing is sent to it but the preface: it may speak HTTP/1 only, and a request that it
+// half understood must not be sent twice.
 // The protocol is the engine's (core/h2/connection.ts); here are the socket, deadlines, and what becomes of the streams when it breaks.
 
 import type { Buffer } from "node:buffer";
@@ -16,16 +18,26 @@ import { UpstreamH2Stream } from "./upstream-h2-stream.ts";
 import type { Waiter } from "./waiter-queue.ts";
 import type { Sweepable } from "./worker-loop.ts";
 
-const Phase = { connecting: 0, open: 1, retiring: 2, closed: 3 } as const;
+const Phase = { connecting: 0, greeting: 1, open: 2, retiring: 3, closed: 4 } as const;
+
+/** What an HTTP/1 server says to a preface begins like this. */
+const HTTP1 = "HTTP/1.";
 
 /** The pool that a connection belongs to. */
 export interface UpstreamH2Owner {
+  /** The socket is connected. */
+  onEstablished(connection: UpstreamH2): void;
+  /** It can carry requests. */
   onConnected(connection: UpstreamH2): void;
   onConnectFailed(connection: UpstreamH2, errno: number): void;
   /** It has room for another stream. */
   onRoom(connection: UpstreamH2): void;
-  /** It ended before it had said anything in HTTP/2: the endpoint does not speak it. */
-  onNotHttp2(): void;
+  /** The endpoint is known to speak HTTP/2. */
+  readonly canTrust: boolean;
+  /** Its SETTINGS came. */
+  onSpoke(): void;
+  /** It ended, or is silent, before its SETTINGS came, and carried nothing. `isCertain`: it spoke HTTP/1. */
+  onUnspoken(isCertain: boolean): void;
   /** It takes no more streams. */
   onGoingAway(connection: UpstreamH2): void;
   /** Closed, from whatever phase. */
@@ -68,14 +80,32 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
       this.#fail(status);
       return;
     }
-    this.#phase = Phase.open;
     this.#wasConnected = true;
-    this.#transport.deadlineAt = 0;
+    this.#owner.onEstablished(this);
+    this.#transport.readsAfterWriteError = true;
     this.#h2.begin();
     this.flush();
-    this.#watchIdle();
     this.context.loop.sweepables.add(this);
+    if (this.#owner.canTrust) {
+      this.#becomeOpen();
+    } else {
+      this.#phase = Phase.greeting;
+      this.#transport.deadlineAt = this.context.loop.now + this.context.shared.limits.connectTimeoutMs;
+    }
+  }
+
+  #becomeOpen(): void {
+    this.#phase = Phase.open;
+    this.#transport.deadlineAt = 0;
+    this.#watchIdle();
     this.#owner.onConnected(this);
+  }
+
+  /** The endpoint did not greet. Told once; the pool's own books are those of a connect that failed without being one. */
+  #endUnspoken(isCertain: boolean): void {
+    this.#phase = Phase.closed;
+    this.#transport.close(false);
+    this.#owner.onUnspoken(isCertain);
   }
 
   #fail(errno: number): void {
@@ -107,6 +137,11 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
     return this.#streams.length;
   }
 
+  /** Streams that the endpoint allows at once. */
+  get streamsMax(): number {
+    return this.#h2.peerStreamsMax;
+  }
+
   get hasRoom(): boolean {
     return this.#phase === Phase.open && this.#h2.hasRoom;
   }
@@ -120,7 +155,7 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
       this.#spare.push(side);
       return null;
     }
-    side.begin(stream, waiter, this.#opened > 0, this.#streams.length, waiter.takesHttp1);
+    side.begin(stream, waiter, this.#opened > 0, this.#streams.length);
     this.#streams.push(side);
     this.#opened++;
     this.#transport.deadlineAt = 0;
@@ -146,13 +181,6 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   #watchIdle(): void {
     if (this.#phase !== Phase.open || this.#streams.length > 0) return;
     this.#transport.deadlineAt = this.context.loop.now + this.context.shared.limits.upstreamIdleTimeoutMs;
-  }
-
-  /** Is this the end of a connection to something that does not speak HTTP/2? Then nothing that was sent on it was understood. */
-  endsUnspoken(): boolean {
-    if (this.#h2.hasPeerSettings) return false;
-    this.#owner.onNotHttp2();
-    return true;
   }
 
   /** A stream was reset by us. Endpoints count that, and throw out whom they take for an attacker: all of our requests with him. */
@@ -199,13 +227,18 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   // --- the socket ---------------------------------------------------------------------------------------------------
 
   onBytes(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    if (this.#phase === Phase.greeting && buffer.toString("latin1", start, Math.min(end, start + HTTP1.length)) === HTTP1) {
+      this.#endUnspoken(true);
+      return;
+    }
     this.#h2.receive(buffer, start, end, lease, this.context.loop.now);
     for (const side of this.#streams) side.flushReceived();
     this.flush();
   }
 
   onEnd(): void {
-    this.#close(false);
+    if (this.#phase === Phase.greeting) this.#endUnspoken(false);
+    else this.#close(false);
   }
 
   onWritable(): void {
@@ -218,16 +251,17 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
       this.#fail(UV_ETIMEDOUT);
       return;
     }
-    // Idle.
-    this.leave();
+    if (this.#phase === Phase.greeting) this.#endUnspoken(true);
+    else this.leave();
   }
 
   onClosed(errno: number): void {
-    const wasConnecting = this.#phase === Phase.connecting;
+    const before = this.#phase;
     this.#phase = Phase.closed;
     this.errno = errno;
     this.context.loop.sweepables.delete(this);
-    if (wasConnecting) this.#owner.onConnectFailed(this, errno);
+    if (before === Phase.connecting) this.#owner.onConnectFailed(this, errno);
+    else if (before === Phase.greeting) this.#owner.onUnspoken(false);
     this.#h2.transportClosed();
     this.#owner.onGone(this, errno);
   }
@@ -244,7 +278,9 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   }
 
   onPeerSettings(): void {
-    if (this.hasRoom) this.#owner.onRoom(this);
+    this.#owner.onSpoke();
+    if (this.#phase === Phase.greeting) this.#becomeOpen();
+    else if (this.hasRoom) this.#owner.onRoom(this);
   }
 
   onGoaway(): void {
@@ -253,6 +289,10 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
 
   onConnectionError(h2code: number, why: string): void {
     this.context.log("warn", "[WEFT_UPSTREAM_PROTOCOL] an upstream broke HTTP/2; that connection was closed", { why, h2code });
+    if (this.#phase === Phase.greeting) {
+      this.#endUnspoken(true);
+      return;
+    }
     this.#owner.onGoingAway(this);
     this.#transport.flush();
     this.#close(false);

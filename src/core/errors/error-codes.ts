@@ -49,6 +49,7 @@ export const ERRORS = {
   WEFT_H1_TARGET_TOO_LONG: { id: 32, origin: "downstream", status: 414, close: true, retry: "never", label: "too large", cause: "The request line alone is larger than headerBytesMax." },
   WEFT_H1_EXTENSION_TOO_LONG: request400(33, "A chunk extension is longer than Weft reads."),
   WEFT_H1_TRAILERS_TOO_LARGE: { id: 34, origin: "downstream", status: 431, close: true, retry: "never", label: "too large", cause: "The trailer section is larger than headerBytesMax." },
+  WEFT_H2_BAD_PROTOCOL: { id: 35, origin: "downstream", status: 501, close: false, retry: "never", label: "bad request", cause: "The :protocol of an extended CONNECT is not websocket." },
 
   // The client.
   WEFT_HEADER_DEADLINE: { id: 40, origin: "downstream", status: 408, close: true, retry: "never", label: "header deadline", cause: "The head was not complete within headerDeadlineMs." },

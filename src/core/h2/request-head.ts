@@ -25,7 +25,10 @@ const BAD_HOST = -ERRORS.WEFT_H1_BAD_HOST.id;
 const BAD_TARGET = -ERRORS.WEFT_H1_BAD_TARGET.id;
 const TOO_MANY_FIELDS = -ERRORS.WEFT_H1_TOO_MANY_FIELDS.id;
 
+const BAD_PROTOCOL = -ERRORS.WEFT_H2_BAD_PROTOCOL.id;
+
 const GET = asciiBytes("GET");
+const WEBSOCKET = asciiBytes("websocket");
 const HTTP_LINE = asciiBytes(" HTTP/1.1\r\n");
 const HOST = asciiBytes("Host: ");
 const UPGRADE = asciiBytes("Upgrade: ");
@@ -86,8 +89,13 @@ function checkConnect(block: FieldBlock, takesExtendedConnect: boolean): number 
   const authorityEnd = start + pseudo[2 * Pseudo.authority + 1]!;
   if (pseudoSeen === TUNNEL_BITS) return scanAuthority(buffer, authority, authorityEnd) > 0 ? WELL_FORMED : MALFORMED;
   if (pseudoSeen !== EXTENDED_BITS || !takesExtendedConnect) return MALFORMED;
-  if (!isToken(buffer, start + pseudo[2 * Pseudo.protocol]!, start + pseudo[2 * Pseudo.protocol + 1]!)) return MALFORMED;
-  return checkTarget(block, Method.get);
+  const protocol = start + pseudo[2 * Pseudo.protocol]!;
+  const protocolEnd = start + pseudo[2 * Pseudo.protocol + 1]!;
+  if (!isToken(buffer, protocol, protocolEnd)) return MALFORMED;
+  const fault = checkTarget(block, Method.get);
+  if (fault !== WELL_FORMED) return fault;
+  // As an HTTP/1 Upgrade any other one may be a way around Weft: `h2c` would be requests that nobody routes or checks.
+  return equalsWord(buffer, protocol, protocolEnd, WEBSOCKET) ? WELL_FORMED : BAD_PROTOCOL;
 }
 
 /** :scheme, :path and :authority of everything else. */
