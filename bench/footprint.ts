@@ -22,6 +22,8 @@ const RESERVE_CONNECTIONS = 2_000;
 /** Opened on top of them: what these cost is what a connection costs. */
 const IDLE_CONNECTIONS = 4_000;
 const SETTLE_MS = 2_000;
+/** Before idle CPU is measured: V8 collects once, 10 to 40 s after a start (native-notes/where-the-time-goes.md); that is no idling. */
+const IDLE_SETTLE_MS = 45_000;
 /** The generator's own kind of request also has to be compiled before little load can be measured. */
 const WARM_RATE = 2_000;
 const LOW_RATE = 100;
@@ -45,11 +47,12 @@ interface Lengths {
   readonly warmRequests: number;
   readonly warmSeconds: number;
   readonly settleMs: number;
+  readonly idleSettleMs: number;
   readonly starts: number;
 }
 
-const FULL: Lengths = { seconds: 20, warmRequests: WARM_REQUESTS, warmSeconds: 3, settleMs: SETTLE_MS, starts: 5 };
-const SHORT: Lengths = { seconds: 2, warmRequests: WARM_REQUESTS / 10, warmSeconds: 1, settleMs: 500, starts: 2 };
+const FULL: Lengths = { seconds: 20, warmRequests: WARM_REQUESTS, warmSeconds: 3, settleMs: SETTLE_MS, idleSettleMs: IDLE_SETTLE_MS, starts: 5 };
+const SHORT: Lengths = { seconds: 2, warmRequests: WARM_REQUESTS / 10, warmSeconds: 1, settleMs: 500, idleSettleMs: 500, starts: 2 };
 
 async function cpuShare(peer: Peer, during: () => Promise<unknown>): Promise<number> {
   const before = readCpu(peer.child.pid);
@@ -90,7 +93,8 @@ async function measureSubject(
   const load = loadOn(generator, peer, options.connections, name);
   await pause(lengths.settleMs);
   const idle = memoryOf([peer])!;
-  progress(`memory: ${name} idle`);
+  progress(`memory: ${name} settles for ${lengths.idleSettleMs / 1000} s, then idles`);
+  await pause(lengths.idleSettleMs);
   const idleCpuShare = await cpuShare(peer, () => pause(lengths.seconds * 1000));
   progress(`memory: ${name} at ${LOW_RATE} requests/s`);
   await load(null, lengths.seconds, lengths.warmRequests);
