@@ -51,7 +51,14 @@ interface Lengths {
   readonly starts: number;
 }
 
-const FULL: Lengths = { seconds: 20, warmRequests: WARM_REQUESTS, warmSeconds: 3, settleMs: SETTLE_MS, idleSettleMs: IDLE_SETTLE_MS, starts: 5 };
+const FULL: Lengths = {
+  seconds: 20,
+  warmRequests: WARM_REQUESTS,
+  warmSeconds: 3,
+  settleMs: SETTLE_MS,
+  idleSettleMs: IDLE_SETTLE_MS,
+  starts: 5,
+};
 const SHORT: Lengths = { seconds: 2, warmRequests: WARM_REQUESTS / 10, warmSeconds: 1, settleMs: 500, idleSettleMs: 500, starts: 2 };
 
 async function cpuShare(peer: Peer, during: () => Promise<unknown>): Promise<number> {
