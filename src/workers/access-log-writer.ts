@@ -71,6 +71,7 @@ function apacheLine(record: AccessRecord): string {
 }
 
 function versionText(record: AccessRecord): string {
+  if (record.version === 20) return "HTTP/2.0";
   return record.version === 10 ? "HTTP/1.0" : "HTTP/1.1";
 }
 

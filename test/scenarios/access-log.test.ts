@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { once, request } from "../support/client.ts";
+import { H2Client } from "../support/h2-client.ts";
 import { startOrigin } from "../support/origin.ts";
 import { closedPort } from "../support/ports.ts";
 import type { ProxyProcess } from "../support/proxy-process.ts";
@@ -49,6 +50,16 @@ describe("accessLog: json", () => {
     assert.match(String(timestamp), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     assert.ok(Number.isInteger(nanoseconds) && Number(nanoseconds) > 0);
     assert.deepEqual([...Object.keys(entry), "error"].sort(), [...FIELDS].sort());
+  });
+
+  it("says of each request of an HTTP/2 connection the same", async () => {
+    const client = new H2Client(s.port);
+    await Promise.all([client.get("/two?a"), client.get("/two?b")]);
+    for (const target of ["/two?a", "/two?b"]) {
+      const entry = JSON.parse(await lineAbout(s.proxy, target)) as Record<string, unknown>;
+      assert.deepEqual([entry["version"], entry["uri"], entry["host"], entry["status"]], ["HTTP/2.0", target, "web", 200]);
+    }
+    client.close();
   });
 
   it("names the code of an answer of Weft's own", async () => {
