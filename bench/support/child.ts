@@ -57,6 +57,13 @@ export function toolVersion(tool: string, argument: string): string | null {
   }
 }
 
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Command lines end up in reports that others read: a path is told from the repository's root, and Node is called by its name. */
+function withoutRoot(argument: string): string {
+  return argument === process.execPath ? "node" : argument.replaceAll(ROOT, "");
+}
+
 export class Child {
   readonly name: string;
   readonly process: ChildProcess;
@@ -65,7 +72,7 @@ export class Child {
 
   constructor(name: string, command: string, args: readonly string[], options: SpawnOptions = {}) {
     this.name = name;
-    this.commandLine = [command, ...args];
+    this.commandLine = [command, ...args].map(withoutRoot);
     this.process = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: TOOL_ENV, ...options });
     children.add(this);
     this.process.on("error", (error) => this.#note(Buffer.from(`${error.message}\n`)));
