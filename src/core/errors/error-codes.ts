@@ -49,7 +49,6 @@ export const ERRORS = {
   WEFT_H1_TARGET_TOO_LONG: { id: 32, origin: "downstream", status: 414, close: true, retry: "never", label: "too large", cause: "The request line alone is larger than headerBytesMax." },
   WEFT_H1_EXTENSION_TOO_LONG: request400(33, "A chunk extension is longer than Weft reads."),
   WEFT_H1_TRAILERS_TOO_LARGE: { id: 34, origin: "downstream", status: 431, close: true, retry: "never", label: "too large", cause: "The trailer section is larger than headerBytesMax." },
-  WEFT_H2_BAD_PROTOCOL: { id: 35, origin: "downstream", status: 501, close: false, retry: "never", label: "bad request", cause: "The :protocol of an extended CONNECT is not websocket." },
 
   // The client.
   WEFT_HEADER_DEADLINE: { id: 40, origin: "downstream", status: 408, close: true, retry: "never", label: "header deadline", cause: "The head was not complete within headerDeadlineMs." },
@@ -60,6 +59,7 @@ export const ERRORS = {
   WEFT_DOWNSTREAM_CLOSED: { id: 46, origin: "downstream", status: 499, close: true, retry: "never", label: "client closed", cause: "The client went away before its answer was complete." },
   WEFT_BAD_OVERRIDE: { id: 47, origin: "downstream", status: 400, close: false, retry: "never", label: "bad override", cause: "l5d-dst-override is not host[:port] of a configured service." },
   WEFT_WRITE_DEADLINE: { id: 48, origin: "downstream", status: 0, close: true, retry: "never", label: "write deadline", cause: "The client read less than writeMinBytesPerSecond for writeDeadlineMs." },
+  WEFT_H2_BAD_PROTOCOL: { id: 53, origin: "downstream", status: 501, close: false, retry: "never", label: "bad request", cause: "The :protocol of an extended CONNECT is not websocket." },
   WEFT_H2_PROTOCOL: { id: 49, origin: "downstream", status: 0, close: true, retry: "never", label: "http/2 protocol", cause: "The client broke HTTP/2 or flooded the connection; it was told with GOAWAY and closed." },
 
   WEFT_TLS_REQUIRED: { id: 50, origin: "downstream", status: 400, close: true, retry: "never", label: "tls required", cause: "The port has a certificate and takes TLS only; use https." },
