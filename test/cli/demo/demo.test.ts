@@ -75,7 +75,7 @@ test("a run with --duration prints a line a second, ends by itself with a summar
 test("Ctrl-C ends it with a summary and exit code 0", async () => {
   const demo = new Demo({}, "--port", "0", "--admin-port", "0");
   const hasLine = (async () => {
-    while (!/^1 s /m.test(demo.out)) await once(demo.child.stdout!, "data");
+    while (!/^\d+ s /m.test(demo.out)) await once(demo.child.stdout!, "data");
   })();
   await Promise.race([hasLine, demo.outcome()]);
   demo.child.kill("SIGINT");
@@ -104,7 +104,7 @@ for (const [flag, role] of [
 
 for (const [what, line] of [
   ["with its first lines, as behind head -1", /^Weft: /m],
-  ["while figures are printed", /^1 s /m],
+  ["while figures are printed", /^\d+ s /m],
 ] as const) {
   test(`when nobody reads its output any more, it ends by itself and leaves nothing behind: ${what}`, async () => {
     const folder = mkdtempSync(join(tmpdir(), "weft-demo-test-"));
