@@ -213,7 +213,9 @@ describe("worker pool", () => {
         const open = descriptors();
         bench.pool.test(0, action);
         await waitUntil("the death", () => bench.restarts.length === 1, 20_000);
-        assert.deepEqual(bench.restarts, [{ throw: "exception", exit: "exit", "exhaust-heap": "heap" }[action]]);
+        // Filling the heap takes seconds; on a machine that is busy all the while the watchdog is first.
+        const reasons = { throw: ["exception"], exit: ["exit"], "exhaust-heap": ["heap", "hung"] }[action];
+        assert.ok(reasons.includes(bench.restarts[0]!), bench.restarts[0]);
         await waitUntil("the replacement", () => bench.pool.serving === 2);
         await waitUntil("one connection to be lost", () => a.isClosed !== b.isClosed);
         const survivor = a.isClosed ? b : a;
