@@ -20,6 +20,12 @@ import { KeptBytes } from "./kept-bytes.ts";
 /** A detail in an answer of Weft's own may quote what a peer sent: cut here. */
 const DETAIL_CHARACTERS_MAX = 256;
 
+/**
+ * So long the rest of a request that is answered already is read and dropped, before its client is told to stop (RFC 9113 section 8.1):
+ * curl 7.88 and Node 22 lose an answer that the reset comes together with, and most of what is on its way is there by then.
+ */
+const STOP_AFTER_MS = 200;
+
 export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   readonly #connection: DownstreamH2;
   readonly #exchange: Exchange;
@@ -48,6 +54,8 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   #hasBegun = false;
   /** The response is complete; the stream lives on until its last bytes have left. */
   #isAnswered = false;
+  /** When the response had left and the request was not complete; 0: not so. */
+  #answeredAt = 0;
   #rateSince = 0;
   #rateBytes = 0;
   #wasHeldBack = false;
@@ -76,6 +84,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
     this.#isTouched = false;
     this.#hasBegun = false;
     this.#isAnswered = false;
+    this.#answeredAt = 0;
     this.#stalledBytes = 0;
   }
 
@@ -152,7 +161,10 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   onEnd(trailers: Trailers | null): void {
     if (this.#stream === null) return;
     this.#isRequestRead = true;
-    if (this.#isAnswered) return;
+    if (this.#isAnswered) {
+      this.#finishWhenSent();
+      return;
+    }
     if (this.#canPassOn) {
       this.#exchange.requestEnd(this.#isTunnel ? null : trailers);
       return;
@@ -341,9 +353,20 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   #finishWhenSent(): void {
     const stream = this.#stream;
     if (stream === null || (stream.queuedBytes > 0 && stream.isCongested)) return;
-    // Answered without waiting for the rest of the request (RFC 9113 section 8.1).
-    if (!this.#isRequestRead) stream.reset(H2Error.noError);
+    if (this.#isRequestRead) {
+      this.#finish();
+      return;
+    }
+    this.#answeredAt = this.#connection.context.loop.now;
+    this.#kept.clear();
+    this.#drained(stream);
+  }
+
+  /** Answered without waiting for the rest of the request (RFC 9113 section 8.1). */
+  #stopRequest(): void {
+    this.#stream!.reset(H2Error.noError);
     this.#finish();
+    this.#connection.flush();
   }
 
   #finish(): void {
@@ -370,6 +393,10 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   sweep(now: number): void {
     const stream = this.#stream;
     if (stream === null) return;
+    if (this.#answeredAt !== 0) {
+      if (now - this.#answeredAt >= STOP_AFTER_MS) this.#stopRequest();
+      return;
+    }
     const { limits } = this.#connection.context.shared;
     const queued = stream.queuedBytes;
     if (queued === 0 || queued !== this.#stalledBytes) {
@@ -418,7 +445,8 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
       this.#connection.context.counters.error(ERRORS.WEFT_DRAINED.label, null);
     }
     if (this.#stream === null) return;
-    if (this.#hasBegun) this.resetDownstream(ResetReason.drained);
+    if (this.#answeredAt !== 0) this.#stopRequest();
+    else if (this.#hasBegun) this.resetDownstream(ResetReason.drained);
     else this.sendError(ERRORS.WEFT_DRAINED.id, "");
   }
 }
