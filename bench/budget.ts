@@ -2,7 +2,8 @@
 // what keeps it from running at all is an error (commands.ts makes a 3 of it).
 //
 // Pairs of short open-loop rounds, direct and through the proxy in turns, from one warm generator. Pairs in which the machine was
-// noisy are replaced by others, up to a limit of time; what is noisy and what the rest means is decided in budget/verdict.ts.
+// noisy are replaced by others, and where the pairs asked for tell nothing more of them are run, both up to a limit; what is noisy and
+// what the rest means is decided in budget/verdict.ts.
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -25,6 +26,8 @@ const WARM_RATE = 4_000;
 const WARM_SECONDS = 5;
 /** Pairs beyond those asked for that may replace noisy ones. */
 const REPLACEMENTS_MAX = 5;
+/** Pairs in all, as a multiple of those asked for, after which "cannot tell" is the answer: three minutes by default. */
+const PAIRS_FACTOR_MAX = 6;
 
 export interface BudgetOptions {
   readonly budgetUs: number;
@@ -47,7 +50,7 @@ export const BUDGET_USAGE = `npm run bench -- --budget [OPTIONS]
   --rate N           requests per second (default 1000)
   --connections N    connections (default 16)
   --workers N        worker threads of Weft (default 1)
-  --pairs N          quiet pairs of rounds, direct and through the proxy (default 7)
+  --pairs N          quiet pairs of rounds, direct and through the proxy, at least (default 7; more where those tell nothing)
   --seconds N        of a round (default 2)
   -o, --output FMT   text or json
 `;
@@ -123,13 +126,19 @@ async function warmUp(targets: readonly Peer[], options: BudgetOptions, generato
   }
 }
 
-/** Runs pairs until there are enough quiet ones, or it is clear that there will not be. */
+/** Neither enough quiet pairs for a verdict, nor so many that there will be none. */
+function wantsMore(pairs: readonly BudgetPair[], quiet: number, options: BudgetOptions): boolean {
+  // As many as were asked for, and not one of them quiet: the next five will not be enough.
+  if (quiet === 0 && pairs.length >= options.pairs) return false;
+  if (quiet < options.pairs) return pairs.length < options.pairs + REPLACEMENTS_MAX;
+  return pairs.length < PAIRS_FACTOR_MAX * options.pairs && judgeBudget(pairs, options.budgetUs).code === 2;
+}
+
+/** Runs pairs until they tell something, or it is clear that they will not. */
 async function measure(direct: Peer, proxy: Peer, options: BudgetOptions, generator: Generator): Promise<BudgetPair[]> {
   const pairs: BudgetPair[] = [];
   let quiet = 0;
-  while (quiet < options.pairs && pairs.length < options.pairs + REPLACEMENTS_MAX) {
-    // As many as were asked for, and not one of them quiet: the next five will not be enough.
-    if (quiet === 0 && pairs.length >= options.pairs) break;
+  while (wantsMore(pairs, quiet, options)) {
     const seed = pairs.length + 2;
     progress(`budget: ${quiet} of ${options.pairs} quiet pairs (${pairs.length} run)`);
     // Alternating, so that neither always comes first.

@@ -3,7 +3,8 @@
 // Two questions, one after the other. First: was the machine quiet? That is judged by what has nothing to do with the proxy: the
 // direct target's own p99, the generator's lateness while it ran direct, and what other programs and other virtual machines took.
 // A pair of rounds that fails this does not count, whatever it found; with fewer than five quiet pairs there is no verdict. Second: do
-// the quiet pairs agree? Only when the whole 95 % interval lies on one side of the budget is there a verdict.
+// the quiet pairs agree? Only when the whole 95 % interval lies on one side of the budget is there a verdict, and a budget counts as
+// broken only when that interval is narrow: pairs that all say "too slow", one by 1 ms and one by 20, have met something else too.
 //
 // A proxy that is slow because it takes the processor from the generator is slow: lateness while it runs is part of its latency, as
 // long as nobody else can have caused it.
@@ -55,6 +56,8 @@ const OTHERS_SHARE_MAX = 0.15;
 /** With more than this a generator that is late while the proxy runs may be late because of the others, and the pair does not count. */
 const OTHERS_SHARE_BLAMELESS = 0.05;
 const STEAL_SHARE_MAX = 0.05;
+/** An interval whose ends are further apart than this is no figure. */
+const INTERVAL_ENDS_MAX = 5;
 
 /** Why this pair does not count; empty when it was quiet. */
 export function noiseOf(pair: BudgetPair, budgetUs: number): Noise[] {
@@ -109,6 +112,13 @@ export function judgeBudget(pairs: readonly BudgetPair[], budgetUs: number): Bud
   if (unsure !== undefined)
     return verdict(2, `cannot tell: too few requests for p${unsure.percentile}; use a higher --rate or more --seconds`);
   const over = added.filter((one) => one.interval!.low > budgetUs);
+  const apart = over.filter((one) => one.interval!.high > INTERVAL_ENDS_MAX * one.interval!.low);
+  if (apart.length > 0 && apart.length === over.length) {
+    return verdict(
+      2,
+      `cannot tell: the proxy adds ${apart.map(figures).join(" and ")}, and pairs of rounds that differ so much tell nothing`,
+    );
+  }
   if (over.length > 0) return verdict(1, `the budget of ${ms(budgetUs)} is broken: the proxy adds ${over.map(figures).join(" and ")}`);
   const astride = added.filter((one) => one.interval!.high > budgetUs);
   if (astride.length > 0) {

@@ -61,6 +61,16 @@ test("pairs that disagree about which side of the budget they are on tell nothin
   assert.match(verdict.sentence, /^cannot tell: the proxy adds .+ at p99 .+, and the budget of 1\.000 ms lies within that interval$/);
 });
 
+test("pairs that are all over the budget, but by a little and by a lot, tell nothing", () => {
+  const verdict = judgeBudget(
+    pairs(7, (i) => ({ direct: round(80, 50), through: round(180, [1_500, 1_500, 4_000, 4_000, 4_000, 27_000, 27_000][i]!) })),
+    BUDGET_US,
+  );
+  assert.equal(verdict.code, 2);
+  assert.match(verdict.sentence, /^cannot tell: the proxy adds .+ at p99 .+, and pairs of rounds that differ so much tell nothing$/);
+  assert.match(verdict.sentence, /interval 1\.\d+ ms to 27\.\d ms/);
+});
+
 for (const [what, noise, expected] of [
   ["other programs", { othersShare: 0.6 }, /other programs took 60 % of the processors/],
   ["other virtual machines", { stealShare: 0.1 }, /other virtual machines took 10 % of the processors/],

@@ -2,7 +2,7 @@
 //
 // A machine that runs tests may be busy with other things, and then "cannot tell" is the right answer; what must never happen is a
 // wrong verdict. So the slow proxy must be found wherever the run itself says that the machine was quiet, and Weft as it is must not
-// be called slow. Rounds are short: what is tested is the verdict, the figures are worth little.
+// be called slow, not thrice in a row: a verdict stands on 95 of 100. Rounds are short: what is tested is the verdict, not the figures.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
@@ -13,8 +13,9 @@ import { type BudgetVerdict, QUIET_PAIRS_MIN } from "../../bench/budget/verdict.
 
 const MAIN = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
 const SHORT = ["--pairs", String(QUIET_PAIRS_MIN), "--seconds", "0.6", "--warm-seconds", "1", "-o", "json"];
-/** A run takes 18 s at most. */
-const DEADLINE_MS = 60_000;
+/** A run takes a minute at most, on a busy machine two. */
+const DEADLINE_MS = 180_000;
+const TRIES_MAX = 3;
 
 function budget(environment: NodeJS.ProcessEnv): Promise<{ code: number; verdict: BudgetVerdict }> {
   const options = { env: { ...process.env, ...environment }, timeout: DEADLINE_MS };
@@ -43,7 +44,8 @@ test("a proxy that is 2 ms slower breaks the budget, wherever the machine was qu
 });
 
 test("Weft as it is keeps the budget, or the machine is too noisy to tell", async () => {
-  const { code, verdict } = await budget({});
+  let { code, verdict } = await budget({});
+  for (let tries = 1; code === 1 && tries < TRIES_MAX; tries++) ({ code, verdict } = await budget({}));
   assert.equal(code, verdict.code);
   assert.ok(code === 0 || code === 2, verdict.sentence);
   assert.match(verdict.sentence, code === 0 ? /is kept: the proxy adds \d\.\d+ ms at p50/ : /^cannot tell/);
