@@ -9,6 +9,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 
 const SYSTEMS = ["aix", "android", "darwin", "freebsd", "linux", "netbsd", "openbsd", "openharmony", "sunos", "win32"];
 const PROCESSORS = ["arm64", "arm", "ia32", "loong64", "mips64el", "ppc64", "riscv64", "s390x", "wasm32", "x64"];
+/** Other systems' words for them. */
+const PROCESSOR_ALIASES: Readonly<Record<string, string>> = { aarch64: "arm64", armv7: "arm" };
 
 interface LockEntry {
   readonly version?: string;
@@ -28,7 +30,10 @@ type Platform = Pick<LockEntry, "os" | "cpu" | "libc">;
 
 /** What the last part of a binary package's name says, for example `binding-linux-x64-musl`. */
 export function platformOf(name: string): Platform {
-  const words = name.slice(name.lastIndexOf("/") + 1).split("-");
+  const words = name
+    .slice(name.lastIndexOf("/") + 1)
+    .split("-")
+    .map((word) => PROCESSOR_ALIASES[word] ?? word);
   const system = SYSTEMS.find((word) => words.includes(word));
   const processor = PROCESSORS.find((word) => words.includes(word));
   const isMusl = words.includes("musl") || words.includes("musleabihf");

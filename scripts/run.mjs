@@ -40,6 +40,7 @@ const TASKS = {
   knip: { build: false, commands: (args) => [[...knip, ...args]] },
   types: { build: false, commands: () => [[...tsc, "-p", "tsconfig.check.json"]] },
   lock: { build: false, commands: () => [["scripts/complete-lock.ts"]] },
+  proto: { build: false, commands: () => [["scripts/proto.ts"]] },
   docs: { build: false, commands: () => [["scripts/docs.ts"]] },
   check: {
     build: true,

@@ -43,7 +43,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
       (name) => `src/config/${name}.ts`,
     ),
   ),
-  "src/control/": ["src/control/", "src/core/", "src/config/", "src/admin/"],
+  "src/api/": ["src/api/"],
+  "src/control/": ["src/control/", "src/api/", "src/core/", "src/config/", "src/admin/"],
   "src/admin/": ["src/admin/", "src/core/"],
   "src/cli/": ["src/"],
   "src/viz/": ["src/viz/", "src/core/telemetry/", "src/admin/"],
@@ -51,7 +52,13 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 
 /** The one file or folder under src that may import a package. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  "@bufbuild/protobuf": ["src/api/", "src/control/"],
+  "@connectrpc/connect": ["src/control/"],
+  "@connectrpc/connect-node": ["src/control/"],
+  "@peculiar/x509": ["src/control/identity/"],
   commander: ["src/cli/"],
+  jose: ["src/control/identity/"],
+  "reflect-metadata": ["src/control/identity/"],
   "hdr-histogram-js": ["src/core/telemetry/"],
   koffi: ["src/workers/system-calls.ts"],
   pino: ["src/workers/log.ts"],
