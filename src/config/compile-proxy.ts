@@ -5,6 +5,7 @@
 
 import { isWildcard } from "../core/route/ip-literal.ts";
 import { formatHostPort } from "./address.ts";
+import { compileIdentity } from "./compile-identity.ts";
 import { compileInbound, compileOutbound } from "./compile-listeners.ts";
 import type { CompiledListener } from "./compile-listeners.ts";
 import type { CompiledService } from "./compile-service.ts";
@@ -34,6 +35,8 @@ export function compileProxy(context: ProxyContext): ProxySnapshot {
   }
   checkListeners(context, listeners, admin);
   checkLoops(context, [...services, ...inbound.services], listeners, admin);
+  const identity = compileIdentity(context);
+  checkIdentities(context, services);
   const certificates = listeners.flatMap(({ certificate }) => certificate ?? []);
   return {
     name,
@@ -50,6 +53,8 @@ export function compileProxy(context: ProxyContext): ProxySnapshot {
     limits: compileLimits(context),
     services: [...services, ...inbound.services].map((entry) => entry.snapshot),
     ...(certificates.length > 0 && { certificates }),
+    ...(identity !== null && { identity: identity.source }),
+    ...(identity?.identity && { meshIdentity: identity.identity }),
   };
 }
 
@@ -94,6 +99,20 @@ function checkListeners(context: ProxyContext, listeners: readonly CompiledListe
         "whoever reaches this proxy reaches every host that it reaches",
       ),
     );
+  }
+}
+
+/** Endpoints with an identity need a proxy that has one. */
+function checkIdentities({ shape, problems }: ProxyContext, services: readonly CompiledService[]): void {
+  if (shape.spec?.identity !== undefined) return;
+  for (const { document, places } of services) {
+    for (const { path, endpoint } of places) {
+      if (endpoint.identity === undefined) continue;
+      const at = [...path.slice(0, -1), "identity"];
+      const message = `${formatPath(at)} is set, and Proxy ${shape.metadata.name} has no identity itself`;
+      problems.push(document.problemAt(at, "key", "error", message, "give it spec.identity"));
+      return;
+    }
   }
 }
 

@@ -7,23 +7,23 @@ import type { Path, Problem } from "./problem.ts";
 import type { ServiceDocument } from "./schema.ts";
 import { serviceKey } from "./service-catalog.ts";
 import { valueAt } from "./shape-problems.ts";
-import type { HostPort, ServicePort, ServiceSnapshot } from "./snapshot.ts";
+import type { EndpointPlace, ServicePort, ServiceSnapshot } from "./snapshot.ts";
 import type { SourceDocument } from "./yaml-documents.ts";
 
 /** A service with where its endpoints were written, for the checks against a proxy's listeners. */
 export interface CompiledService {
   readonly document: SourceDocument;
   readonly snapshot: ServiceSnapshot;
-  readonly places: readonly { readonly path: Path; readonly endpoint: HostPort }[];
+  readonly places: readonly { readonly path: Path; readonly endpoint: EndpointPlace }[];
 }
 
 /** Compiles a service; mistakes go to `problems`, and what they concern is left out. */
 export function compileService(document: SourceDocument, shape: ServiceDocument, problems: Problem[]): CompiledService {
   const { name, namespace = NAMESPACE } = shape.metadata;
   const spec = shape.spec ?? {};
-  const addresses: HostPort[] = [];
-  const dns: HostPort[] = [];
-  const places: { path: Path; endpoint: HostPort }[] = [];
+  const addresses: EndpointPlace[] = [];
+  const dns: EndpointPlace[] = [];
+  const places: { path: Path; endpoint: EndpointPlace }[] = [];
   const seen = new Map<string, number>();
   for (const [index, entry] of (spec.endpoints ?? []).entries()) {
     const path = ["spec", "endpoints", index];
@@ -39,8 +39,9 @@ export function compileService(document: SourceDocument, shape: ServiceDocument,
       continue;
     }
     seen.set(key, index);
-    (entry.dns === undefined ? addresses : dns).push(endpoint);
-    places.push({ path: valuePath, endpoint });
+    const place: EndpointPlace = entry.identity === undefined ? endpoint : { ...endpoint, identity: entry.identity };
+    (entry.dns === undefined ? addresses : dns).push(place);
+    places.push({ path: valuePath, endpoint: place });
   }
   if ((spec.endpoints ?? []).length === 0) {
     const message = `Service ${name} has no endpoints`;

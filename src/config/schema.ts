@@ -45,6 +45,11 @@ function oneOf<const T extends readonly [string, ...string[]]>(values: T, about:
 const PROTOCOLS = ["detect", "http1", "http2", "grpc", "opaque"] as const;
 const NAME_RULE = "a name of lower-case letters, digits, - and _ that begins with a letter";
 
+/** A DNS-like name of lower-case labels, or a SPIFFE ID. */
+const PEER_IDENTITY =
+  /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+|spiffe:\/\/[a-z0-9._-]+(?:\/[A-Za-z0-9._-]+)+)$/;
+const IDENTITY_MAX = 253;
+
 const name = (about: string, byDefault: string | null = null) => key(z.string().refine(isServiceName), "name", NAME_RULE, about, byDefault);
 const port = (about: string) => key(z.int().min(1).max(65535), "whole number", "a port number from 1 to 65535", about);
 const yes = (about: string) => key(z.boolean(), "boolean", "true or false", about, "false");
@@ -122,6 +127,30 @@ const inboundPort = map(
   "A further inbound port.",
 );
 
+const pemFile = (about: string) => key(z.string().min(1), "file", "the path of a PEM file", about).optional();
+
+const identity = map(
+  {
+    controller: address("target", "The identity component, which issues the proxy's certificates.").optional(),
+    token: key(
+      z.string().min(1),
+      "file",
+      "the path of a file",
+      "The join token for the first certificate; without it WEFT_IDENTITY_TOKEN has it.",
+    ).optional(),
+    keep: key(
+      z.string().min(1),
+      "file",
+      "the path of a folder",
+      "Key and certificate are kept there (0600), so that a restarted proxy serves while no identity component can be reached.",
+    ).optional(),
+    cert: pemFile("Instead of `controller`: the certificate, then those of its chain."),
+    key: pemFile("Its private key."),
+    trust: pemFile("The roots that others' certificates must come from."),
+  },
+  "Who the proxy is in the mesh: mutual TLS to endpoints with an `identity`, and from other proxies. Paths are relative to this file.",
+);
+
 const proxySpec = map(
   {
     workers: key(
@@ -153,6 +182,7 @@ const proxySpec = map(
       },
       "Traffic to the service beside the proxy. Absent: nothing listens for it.",
     ).optional(),
+    identity: identity.optional(),
     admin: map(
       {
         listen: addressOrOff("Metrics, readiness and the like.", ADMIN_LISTEN),
@@ -188,6 +218,12 @@ const endpoint = map(
   {
     address: address("address", "One endpoint.").optional(),
     dns: address("name", "Every address of this name is an endpoint.").optional(),
+    identity: key(
+      z.string().regex(PEER_IDENTITY).max(IDENTITY_MAX),
+      "reference",
+      "an identity such as web.shop.serviceaccount.identity.weft.cluster.local, or a spiffe:// one",
+      "Who must be there: connections are mesh TLS, and nobody else is spoken to.",
+    ).optional(),
   },
   "`address` or `dns`, one of them.",
 );

@@ -16,6 +16,12 @@ export interface HostPort {
   readonly port: number;
 }
 
+/** Where a service runs. */
+export interface EndpointPlace extends HostPort {
+  /** Who must be there, by mesh TLS; absent: plain connections. */
+  readonly identity?: string;
+}
+
 export interface ServicePort {
   readonly port: number;
   readonly protocol: Protocol;
@@ -29,8 +35,8 @@ export interface ServiceSnapshot {
   /** Empty: any port may be named, protocol `detect`. */
   readonly ports: readonly ServicePort[];
   readonly loadBalancer: LoadBalancer;
-  readonly addresses: readonly HostPort[];
-  readonly dns: readonly HostPort[];
+  readonly addresses: readonly EndpointPlace[];
+  readonly dns: readonly EndpointPlace[];
 }
 
 export interface ListenerSnapshot {
@@ -65,6 +71,35 @@ export interface CertificateSnapshot {
   readonly key: string;
 }
 
+/** Where the proxy's own identity comes from. */
+export type IdentitySource =
+  | {
+      readonly kind: "files";
+      /** Absolute paths. */
+      readonly certFile: string;
+      readonly keyFile: string;
+      readonly trustFile: string;
+    }
+  | {
+      readonly kind: "controller";
+      readonly controller: HostPort;
+      /** File with the join token; null: WEFT_IDENTITY_TOKEN has it. */
+      readonly tokenFile: string | null;
+      /** Folder in which key and certificate survive a restart; null: in memory only. */
+      readonly keep: string | null;
+    };
+
+/** Who this proxy is to other proxies, and whom it believes; all PEM. Secret: it goes to the workers and nowhere else. */
+export interface MeshIdentity {
+  /** DNS-like name; the SNI by which peers ask for it. */
+  readonly name: string;
+  /** The certificate, then those of its chain, without the root. */
+  readonly cert: string;
+  readonly key: string;
+  /** The trust roots, one or more. */
+  readonly trust: string;
+}
+
 export interface OutboundRules {
   /** Service key for requests that name none. */
   readonly default: string | null;
@@ -93,6 +128,10 @@ export interface ProxySnapshot {
   readonly services: readonly ServiceSnapshot[];
   /** For the listeners with `tls`. Absent: none has. */
   readonly certificates?: readonly CertificateSnapshot[];
+  /** Absent: the proxy is in no mesh. */
+  readonly identity?: IdentitySource;
+  /** What the files of `identity` hold. A controller's certificates never stand here. */
+  readonly meshIdentity?: MeshIdentity;
 }
 
 /** One service as a worker sees it. */
@@ -106,6 +145,8 @@ export interface WorkerService {
   readonly loadBalancer: LoadBalancer;
   /** `ip:port` or `[ip6]:port`, resolved, without duplicates. */
   readonly endpoints: readonly string[];
+  /** Who must be at an endpoint, by its address; absent: no endpoint has an identity. */
+  readonly identities?: Readonly<Record<string, string>>;
 }
 
 /** Everything about the proxy that is not a service. */
@@ -129,4 +170,6 @@ export interface WorkerUpdate {
   readonly removed: readonly string[];
   /** Keys of TLS session tickets, the same in all workers. Absent: as they were. */
   readonly ticketKeys?: Uint8Array;
+  /** Who this proxy is from now on. Absent: as it was. */
+  readonly identity?: MeshIdentity;
 }

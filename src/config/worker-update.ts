@@ -3,10 +3,10 @@
 import { serviceHosts } from "../core/route/service-names.ts";
 import { formatHostPort } from "./address.ts";
 import { serviceKey } from "./service-catalog.ts";
-import type { ProxySnapshot, ServiceSnapshot, WorkerProxy, WorkerService, WorkerUpdate } from "./snapshot.ts";
+import type { HostPort, ProxySnapshot, ServiceSnapshot, WorkerProxy, WorkerService, WorkerUpdate } from "./snapshot.ts";
 
-/** The addresses of a service's `dns` entries at this moment, as `ip:port` or `[ip6]:port`. */
-export type ResolvedAddresses = (service: ServiceSnapshot) => readonly string[];
+/** The addresses of one of a service's `dns` entries at this moment, as `ip:port` or `[ip6]:port`. */
+export type ResolvedAddresses = (entry: HostPort) => readonly string[];
 
 /**
  * The step from one snapshot to the next; with `null` before it, everything. Services are compared by what was configured:
@@ -44,7 +44,13 @@ export function endpointsUpdate(
 
 /** True when a worker would not notice the update. */
 export function isEmptyUpdate(update: WorkerUpdate): boolean {
-  return update.proxy === null && update.services.length === 0 && update.removed.length === 0 && update.ticketKeys === undefined;
+  return (
+    update.proxy === null &&
+    update.services.length === 0 &&
+    update.removed.length === 0 &&
+    update.ticketKeys === undefined &&
+    update.identity === undefined
+  );
 }
 
 /** One service as the workers of a proxy of this namespace see it. */
@@ -52,9 +58,17 @@ export function workerService(service: ServiceSnapshot, proxyNamespace: string, 
   const { key, name, namespace, ports, loadBalancer } = service;
   // Targets without a document (`inbound/4143`) cannot be named by a request.
   const hosts = key === serviceKey(namespace, name) ? serviceHosts(name, namespace, proxyNamespace) : [];
-  const addresses = service.dns.length === 0 ? [] : resolved(service);
-  const endpoints = [...new Set([...service.addresses.map(formatHostPort), ...addresses])];
-  return { key, name, namespace, hosts, ports, loadBalancer, endpoints };
+  const identities: Record<string, string> = {};
+  const endpoints = new Set<string>();
+  const add = (address: string, identity: string | undefined): void => {
+    // The first to name an address decides: an address stands above a name.
+    if (identity !== undefined && !endpoints.has(address)) identities[address] = identity;
+    endpoints.add(address);
+  };
+  for (const place of service.addresses) add(formatHostPort(place), place.identity);
+  for (const entry of service.dns) for (const address of resolved(entry)) add(address, entry.identity);
+  const hasIdentities = Object.keys(identities).length > 0;
+  return { key, name, namespace, hosts, ports, loadBalancer, endpoints: [...endpoints], ...(hasIdentities && { identities }) };
 }
 
 function workerProxy(snapshot: ProxySnapshot): WorkerProxy {

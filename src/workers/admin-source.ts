@@ -44,7 +44,7 @@ export function adminSource(options: AdminSourceOptions): AdminSource {
 }
 
 /** What /config.json may show: no private key. */
-function withoutSecrets({ certificates: _, ...shown }: ProxySnapshot): object {
+function withoutSecrets({ certificates: _, meshIdentity: __, ...shown }: ProxySnapshot): object {
   return shown;
 }
 

@@ -5,7 +5,7 @@
 // later gets `full`, which is everything at the current version.
 
 import { formatHostPort } from "../config/address.ts";
-import type { ListenerSnapshot, ProxySnapshot, ServiceSnapshot, WorkerUpdate } from "../config/snapshot.ts";
+import type { HostPort, ListenerSnapshot, MeshIdentity, ProxySnapshot, ServiceSnapshot, WorkerUpdate } from "../config/snapshot.ts";
 import { endpointsUpdate, isEmptyUpdate, workerUpdate } from "../config/worker-update.ts";
 
 /** The addresses of a name now, sorted; none before its first answer. */
@@ -16,12 +16,14 @@ export class ConfigState {
   #snapshot: ProxySnapshot;
   #version = 1;
   #ticketKeys: Uint8Array | null;
+  #identity: MeshIdentity | null;
   /** Names to the services that have them as endpoints. */
   #servicesOf: ReadonlyMap<string, ReadonlySet<string>>;
 
   /** @param listeners with the ports that they are really bound to. */
   constructor(snapshot: ProxySnapshot, listeners: readonly ListenerSnapshot[], addresses: Addresses, ticketKeys: Uint8Array | null = null) {
     this.#ticketKeys = ticketKeys;
+    this.#identity = snapshot.meshIdentity ?? null;
     this.#addresses = addresses;
     this.#snapshot = { ...snapshot, listeners };
     this.#servicesOf = indexNames(snapshot.services);
@@ -49,7 +51,11 @@ export class ConfigState {
   /** Everything, for a worker that begins now. */
   full(): WorkerUpdate {
     const update = workerUpdate(this.#version, null, this.#snapshot, this.#resolved);
-    return this.#ticketKeys === null ? update : { ...update, ticketKeys: this.#ticketKeys };
+    return {
+      ...update,
+      ...(this.#ticketKeys !== null && { ticketKeys: this.#ticketKeys }),
+      ...(this.#identity !== null && { identity: this.#identity }),
+    };
   }
 
   /** The next configuration: what is different, or null when nothing is that concerns a worker. */
@@ -57,7 +63,17 @@ export class ConfigState {
     const previous = this.#snapshot;
     this.#snapshot = { ...snapshot, listeners };
     if (previous.services !== snapshot.services) this.#servicesOf = indexNames(snapshot.services);
-    return this.#step(workerUpdate(this.#version + 1, previous, this.#snapshot, this.#resolved));
+    const update = workerUpdate(this.#version + 1, previous, this.#snapshot, this.#resolved);
+    const identity = snapshot.meshIdentity;
+    if (identity === undefined || isSameIdentity(identity, this.#identity)) return this.#step(update);
+    this.#identity = identity;
+    return this.#step({ ...update, identity });
+  }
+
+  /** The proxy has another certificate, or believes other roots. */
+  identify(identity: MeshIdentity): WorkerUpdate | null {
+    this.#identity = identity;
+    return this.#step({ version: this.#version + 1, proxy: null, services: [], removed: [], identity });
   }
 
   /** Names resolve to other addresses. */
@@ -79,8 +95,12 @@ export class ConfigState {
     return update;
   }
 
-  readonly #resolved = (service: ServiceSnapshot): readonly string[] =>
-    service.dns.flatMap(({ host, port }) => this.#addresses(host).map((address) => formatHostPort({ host: address, port })));
+  readonly #resolved = ({ host, port }: HostPort): readonly string[] =>
+    this.#addresses(host).map((address) => formatHostPort({ host: address, port }));
+}
+
+function isSameIdentity(a: MeshIdentity, b: MeshIdentity | null): boolean {
+  return b !== null && a.name === b.name && a.cert === b.cert && a.key === b.key && a.trust === b.trust;
 }
 
 function indexNames(services: readonly ServiceSnapshot[]): ReadonlyMap<string, ReadonlySet<string>> {

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { PEM_BYTES_MAX } from "../../src/config/certificates.ts";
 import { loadConfig } from "../../src/config/load.ts";
+import { PEM_BYTES_MAX } from "../../src/config/pem-files.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import { Authority, CertificateFiles, encryptedKey } from "../support/certificates.ts";
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { loadConfig } from "../../src/config/load.ts";
-import type { ProxySnapshot, ServiceSnapshot } from "../../src/config/snapshot.ts";
+import type { HostPort, ProxySnapshot } from "../../src/config/snapshot.ts";
 import { endpointsUpdate, isEmptyUpdate, workerUpdate } from "../../src/config/worker-update.ts";
 
 function snapshotOf(services: Record<string, string>, spec = "{}", namespace = "shop"): ProxySnapshot {
@@ -86,8 +86,8 @@ test("another namespace of the proxy renames every service", () => {
 test("moved addresses are carried for the named services only, and only looked up there", () => {
   const snapshot = snapshotOf({ a: ONE, named: NAMED });
   const asked: string[] = [];
-  const resolved = (service: ServiceSnapshot): string[] => {
-    asked.push(service.key);
+  const resolved = ({ host }: HostPort): string[] => {
+    asked.push(host);
     return ["10.9.0.2:80"];
   };
   const update = endpointsUpdate(3, snapshot, new Set(["shop/named", "shop/gone"]), resolved);
@@ -95,5 +95,5 @@ test("moved addresses are carried for the named services only, and only looked u
     update.services.map(({ key, endpoints }) => [key, endpoints]),
     [["shop/named", ["10.0.0.3:80", "10.9.0.2:80"]]],
   );
-  assert.deepEqual([update.proxy, update.removed, asked], [null, [], ["shop/named"]]);
+  assert.deepEqual([update.proxy, update.removed, asked], [null, [], ["web"]]);
 });
