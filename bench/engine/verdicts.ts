@@ -1,8 +1,11 @@
 // Holds Weft's figures against the bars of a scenario. Pure.
 //
 // CPU is the median of per-pair ratios, and at least nine pairs are asked for: with fewer there is a figure, but no verdict. Added
-// latency is the difference to direct (statistics/added.ts). A figure whose self-check failed, or whose subject had errors, is unknown.
+// latency is the difference to direct (statistics/added.ts) in the pairs of rounds in which the machine was quiet, as the latency budget
+// has it; a bar that lies within its interval is neither met nor missed. A figure whose self-check failed, or whose subject had errors,
+// is unknown.
 
+import { type BudgetPair, type BudgetRound, noiseOf, QUIET_PAIRS_MIN } from "../budget/verdict.ts";
 import type { Bar, Scenario } from "../load/scenario.ts";
 import type { Round, SelfCheck, SubjectResult, Verdict } from "../result.ts";
 import { addedAt } from "../statistics/added.ts";
@@ -11,6 +14,9 @@ import { ratioOfPairs } from "../statistics/ratio.ts";
 
 /** A peer's own figure swings by 1.7 x within minutes on a shared machine: fewer ratios than this decide nothing. */
 export const PAIRS_MIN = 9;
+
+/** What is promised of added latency: how quiet the machine must be is measured by it. */
+const BUDGET_US = 1_000;
 
 interface Figure {
   readonly value: number | null;
@@ -58,18 +64,39 @@ function latencyFigure(bar: Bar & { measure: "added-latency" }, subjects: readon
   if (typeof weft === "string") return { value: null, reason: weft };
   if (typeof direct === "string") return { value: null, reason: direct };
   const pairs = pairsOf(weft, direct, bar.load).flatMap((pair) => {
-    const [through, straight] = [pair.weft.latency, pair.other.latency];
-    if (through === null || straight === null) return [];
-    return [
-      {
-        through: decodeDistribution(through.histogram, through.maxUs),
-        direct: decodeDistribution(straight.histogram, straight.maxUs),
-      },
-    ];
+    const [through, straight] = [budgetRound(pair.weft), budgetRound(pair.other)];
+    return through === null || straight === null ? [] : [{ through, direct: straight }];
   });
-  const added = addedAt(pairs, bar.percentile);
+  const quiet = pairs.filter((pair) => noiseOf(pair, BUDGET_US).length === 0);
+  const isEnough = quiet.length >= QUIET_PAIRS_MIN;
+  const counted: readonly BudgetPair[] = isEnough ? quiet : pairs;
+  const added = addedAt(
+    counted.map((pair) => ({ through: pair.through.latency, direct: pair.direct.latency })),
+    bar.percentile,
+  );
   if (added.us === null) return { value: null, reason: `too few requests for p${bar.percentile}` };
-  return { value: added.us / 1000, reason: null };
+  const value = added.us / 1000;
+  if (!isEnough)
+    return { value, reason: `the machine was quiet in ${quiet.length} of ${pairs.length} pairs of rounds, ${QUIET_PAIRS_MIN} are needed` };
+  const { low, high } = added.interval ?? { low: added.us, high: added.us };
+  const isAstride = bar.bar !== null && low <= bar.bar * 1000 && high > bar.bar * 1000;
+  return {
+    value,
+    reason: isAstride ? `the bar lies within the interval, ${(low / 1000).toFixed(3)} to ${(high / 1000).toFixed(3)} ms` : null,
+  };
+}
+
+/** A round as the budget looks at it; null without latencies. */
+function budgetRound(round: Round): BudgetRound | null {
+  if (round.latency === null) return null;
+  return {
+    latency: decodeDistribution(round.latency.histogram, round.latency.maxUs),
+    latenessP99Us: round.generatorLateness?.p99Us ?? 0,
+    sent: round.requests,
+    errors: round.errors,
+    othersShare: round.othersCpuShare,
+    stealShare: null,
+  };
 }
 
 function copiedFigure(subjects: readonly SubjectResult[]): Figure {

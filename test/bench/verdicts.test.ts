@@ -73,18 +73,38 @@ test("a subject with errors, or one that is not there, decides nothing, and is n
   assert.deepEqual(only(verdictsOf(scenario(CPU), [weft], [])), { value: null, state: "unknown", reason: "nginx did not take part" });
 });
 
-function answering(name: string, us: number): SubjectResult {
-  const many = Array.from({ length: 200 }, () => us);
+function answering(name: string, us: (index: number) => number, othersCpuShare = 0, rounds = 7): SubjectResult {
+  const many = (index: number): number[] => Array.from({ length: 200 }, () => us(index));
   return subject(
     name,
-    [1, 2, 3].map((index) => round(OPEN, index, { latency: latency(...many) })),
+    Array.from({ length: rounds }, (_, index) => round(OPEN, index + 1, { latency: latency(...many(index)), othersCpuShare })),
   );
 }
+const direct = answering("direct", () => 100);
+const weft = (us: number): SubjectResult => answering("weft", () => us);
 
 test("added latency is the difference to direct, in milliseconds", () => {
-  const found = only(verdictsOf(scenario(P50), [answering("direct", 100), answering("weft", 180)], []));
+  const found = only(verdictsOf(scenario(P50), [direct, weft(180)], []));
   assert.deepEqual(found, { value: 0.08, state: "goal", reason: null });
-  assert.equal(only(verdictsOf(scenario(P50), [answering("direct", 100), answering("weft", 400)], [])).state, "missed");
+  assert.equal(only(verdictsOf(scenario(P50), [direct, weft(400)], [])).state, "missed");
+});
+
+test("rounds of a busy machine decide nothing about latency, and do not count beside quiet ones", () => {
+  const busy = answering("weft", () => 400, 0.5);
+  assert.deepEqual(only(verdictsOf(scenario(P50), [direct, busy], [])), {
+    value: 0.3,
+    state: "unknown",
+    reason: "the machine was quiet in 0 of 7 pairs of rounds, 5 are needed",
+  });
+  const twoSlow = answering("direct", (index) => (index < 2 ? 900 : 100));
+  const found = only(verdictsOf(scenario(P50), [twoSlow, answering("weft", (index) => (index < 2 ? 5_000 : 180))], []));
+  assert.deepEqual(found, { value: 0.08, state: "goal", reason: null });
+});
+
+test("a bar within the interval is neither met nor missed", () => {
+  const found = only(verdictsOf(scenario(P50), [direct, answering("weft", (index) => (index % 2 === 0 ? 180 : 400))], []));
+  assert.equal(found.state, "unknown");
+  assert.match(found.reason ?? "", /^the bar lies within the interval, 0\.080 to 0\.300 ms$/);
 });
 
 test("a late generator takes the meaning out of a latency, and not out of CPU per request", () => {
@@ -98,7 +118,7 @@ test("a late generator takes the meaning out of a latency, and not out of CPU pe
     unit: "us at p99",
     message: "late",
   };
-  const subjects = [answering("direct", 100), answering("weft", 400)];
+  const subjects = [direct, weft(400)];
   assert.deepEqual(only(verdictsOf(scenario(P50), subjects, [late])), {
     value: 0.3,
     state: "unknown",
