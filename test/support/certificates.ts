@@ -1,6 +1,7 @@
-// Certificates for tests, made on the spot: X.509 v3 with ECDSA P-256, written as DER by hand, because npm's tests need no openssl.
+// Certificates for tests, made on the spot: X.509 v3, written as DER by hand, because npm's tests need no openssl, and because what
+// a decent library would refuse to make is what tests of a mesh need: a NUL in a name, no name at all, a key that is too weak.
 //
-// An authority signs leaves for names and addresses. Only what the tests need: no serials that matter, no revocation.
+// An authority signs leaves for names and addresses, and further authorities. No serials that matter, no revocation.
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -16,9 +17,17 @@ export interface Certificate {
   readonly key: string;
 }
 
+/** Kinds of keys that leaves may have. */
+export type KeyKind = "P-256" | "P-384" | "P-521" | "rsa1024" | "rsa2048" | "ed25519";
+
 export interface LeafOptions {
-  /** DNS names and IPv4 addresses. */
+  /** DNS names, IPv4 addresses, and URIs (what has `://` in it). Empty: no subjectAltName at all. */
   readonly names?: readonly string[];
+  /** The subject's common name; absent: the first name. */
+  readonly commonName?: string;
+  /** Extended key usage; absent: without the extension. */
+  readonly usages?: readonly ("server" | "client" | "code")[];
+  readonly keyKind?: KeyKind;
   readonly notBefore?: Date;
   readonly notAfter?: Date;
 }
@@ -39,6 +48,8 @@ const ECDSA_SHA256 = sequence(oid("2a8648ce3d040302"));
 const COMMON_NAME = oid("550403");
 const SUBJECT_ALT_NAME = oid("551d11");
 const BASIC_CONSTRAINTS = oid("551d13");
+const EXTENDED_KEY_USAGE = oid("551d25");
+const USAGES = { server: oid("2b06010505070301"), client: oid("2b06010505070302"), code: oid("2b06010505070303") } as const;
 
 function nameOf(text: string): Buffer {
   return sequence(tlv(0x31, sequence(COMMON_NAME, tlv(0x0c, Buffer.from(text)))));
@@ -50,6 +61,7 @@ function time(date: Date): Buffer {
 }
 
 function altName(name: string): Buffer {
+  if (name.includes("://")) return tlv(0x86, Buffer.from(name));
   return isIP(name) === 4 ? tlv(0x87, Buffer.from(name.split(".").map(Number))) : tlv(0x82, Buffer.from(name));
 }
 
@@ -81,43 +93,65 @@ function certificate(parts: Parts): string {
   return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
 }
 
+function makeKeys(kind: KeyKind): { publicKey: KeyObject; privateKey: KeyObject } {
+  if (kind === "ed25519") return generateKeyPairSync("ed25519");
+  if (kind === "rsa1024" || kind === "rsa2048") return generateKeyPairSync("rsa", { modulusLength: Number(kind.slice(3)) });
+  return generateKeyPairSync("ec", { namedCurve: kind });
+}
+
+const AUTHORITY = sequence(BASIC_CONSTRAINTS, TRUE, tlv(0x04, sequence(TRUE)));
+
 export class Authority {
   readonly name: string;
   /** PEM: what a client trusts. */
   readonly cert: string;
+  /** The certificates between a leaf of this authority and the root, leaf's side first, as PEM; empty for a root. */
+  readonly chain: string;
   readonly #key: KeyObject;
   #serial = 1;
 
-  constructor(name = "weft test authority") {
+  constructor(name = "weft test authority", parent: Authority | null = null) {
     this.name = name;
-    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const { publicKey, privateKey } = makeKeys("P-256");
     this.#key = privateKey;
-    this.cert = certificate({
-      serial: this.#serial++,
-      issuer: name,
-      subject: name,
-      extensions: [sequence(BASIC_CONSTRAINTS, TRUE, tlv(0x04, sequence(TRUE)))],
-      publicKey,
-      signer: privateKey,
-      notBefore: new Date(Date.now() - DAY_MS),
-      notAfter: new Date(Date.now() + DAY_MS),
-    });
+    const now = Date.now();
+    const times = { notBefore: new Date(now - DAY_MS), notAfter: new Date(now + DAY_MS) };
+    const parts = { subject: name, extensions: [AUTHORITY], publicKey, ...times };
+    this.cert = parent === null ? certificate({ ...parts, serial: this.#serial++, issuer: name, signer: privateKey }) : parent.#sign(parts);
+    this.chain = parent === null ? "" : this.cert + parent.chain;
   }
 
-  /** A certificate for a server with its key. */
-  issue({ names = ["localhost", "127.0.0.1"], notBefore, notAfter }: LeafOptions = {}): Certificate {
-    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    const cert = certificate({
-      serial: this.#serial++,
-      issuer: this.name,
-      subject: names[0]!,
-      extensions: [sequence(SUBJECT_ALT_NAME, tlv(0x04, sequence(...names.map(altName))))],
+  /** An authority below this one. */
+  intermediate(name: string): Authority {
+    return new Authority(name, this);
+  }
+
+  #sign(parts: Omit<Parts, "serial" | "issuer" | "signer">): string {
+    return certificate({ ...parts, serial: this.#serial++, issuer: this.name, signer: this.#key });
+  }
+
+  /** A certificate with its key, and with the intermediates behind it. */
+  issue(options: LeafOptions = {}): Certificate {
+    const {
+      names = ["localhost", "127.0.0.1"],
+      commonName = names[0] ?? "nobody",
+      usages,
+      keyKind = "P-256",
+      notBefore,
+      notAfter,
+    } = options;
+    const { publicKey, privateKey } = makeKeys(keyKind);
+    const extensions = [];
+    if (names.length > 0) extensions.push(sequence(SUBJECT_ALT_NAME, tlv(0x04, sequence(...names.map(altName)))));
+    if (usages !== undefined) extensions.push(sequence(EXTENDED_KEY_USAGE, tlv(0x04, sequence(...usages.map((usage) => USAGES[usage])))));
+    const cert = this.#sign({
+      subject: commonName,
+      extensions: extensions.length > 0 ? extensions : [sequence(BASIC_CONSTRAINTS, tlv(0x04, sequence()))],
       publicKey,
-      signer: this.#key,
       notBefore: notBefore ?? new Date(Date.now() - DAY_MS),
       notAfter: notAfter ?? new Date(Date.now() + DAY_MS),
     });
-    return { cert, key: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
+    return { cert: cert + this.chain, key: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
   }
 }
 

@@ -20,6 +20,7 @@ export interface ErrorRow {
 }
 
 const request400 = (id: number, cause: string): ErrorRow => ({ id, origin: "downstream", status: 400, close: true, retry: "never", label: "bad request", cause });
+const peer502 = (id: number, label: string, cause: string): ErrorRow => ({ id, origin: "upstream", status: 502, close: true, retry: "if-nothing-sent", label, cause });
 const response502 = (id: number, cause: string): ErrorRow => ({ id, origin: "upstream", status: 502, close: true, retry: "never", label: "bad response", cause });
 
 export const ERRORS = {
@@ -78,6 +79,19 @@ export const ERRORS = {
   WEFT_WRITE_STALLED: { id: 69, origin: "upstream", status: 504, close: true, retry: "never", label: "write deadline", cause: "The upstream took less than writeMinBytesPerSecond for writeDeadlineMs." },
   WEFT_UPSTREAM_REFUSED: { id: 70, origin: "upstream", status: 503, close: false, retry: "if-nothing-sent", label: "refused", cause: "The upstream refused the stream unprocessed (REFUSED_STREAM or GOAWAY), and so did the others that were tried." },
   WEFT_UPSTREAM_RESET: { id: 71, origin: "upstream", status: 502, close: false, retry: "never", label: "reset", cause: "The upstream reset the stream before its response was complete." },
+
+  // Peers of the mesh. As clients they are not answered: their connection is closed.
+  WEFT_PEER_EXPIRED: peer502(120, "peer expired", "The peer's certificate, or one of its issuers', has expired; look at its renewal and at both clocks."),
+  WEFT_PEER_NOT_YET_VALID: peer502(121, "peer not yet valid", "The peer's certificate, or one of its issuers', is not valid yet; look at both clocks."),
+  WEFT_PEER_UNTRUSTED: peer502(122, "peer untrusted", "The peer's certificate does not come from a root that this proxy trusts."),
+  WEFT_PEER_PURPOSE: peer502(123, "peer purpose", "The peer's certificate is not for what it was used for: TLS servers need serverAuth, clients clientAuth."),
+  WEFT_PEER_WEAK_KEY: peer502(124, "peer weak key", "The peer's key, or one of its issuers', is none of P-256, P-384, Ed25519, or RSA with 2048 bits or more."),
+  WEFT_PEER_CHAIN_TOO_LONG: peer502(125, "peer chain too long", "The peer's certificate has more issuers above it than Weft follows."),
+  WEFT_PEER_IDENTITY: peer502(126, "peer without identity", "The peer's certificate does not hold exactly one identity as its alternative names; the common name does not count."),
+  WEFT_PEER_OTHER_IDENTITY: peer502(127, "peer of another identity", "Somebody else than the identity that the endpoint should have answered there."),
+  WEFT_MESH_HANDSHAKE: peer502(128, "mesh handshake", "The mesh TLS handshake with the endpoint failed, or it refused this proxy right after it; its log has the reason."),
+  WEFT_MESH_PROTOCOL: peer502(129, "mesh protocol", "The endpoint speaks mesh TLS, but not HTTP/2 within."),
+  WEFT_NO_IDENTITY: { id: 130, origin: "internal", status: 503, close: false, retry: "if-nothing-sent", label: "no identity", cause: "The endpoint needs mesh TLS, and this proxy has no certificate yet, or spec.identity is not set." },
 
   // Weft itself.
   WEFT_DRAINED: { id: 80, origin: "internal", status: 503, close: true, retry: "never", label: "drained", cause: "The proxy is shutting down and the grace period is over." },
