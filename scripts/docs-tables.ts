@@ -4,6 +4,7 @@
 // committed, and a house test compares them with what these functions return.
 
 import { ERRORS, type ErrorRow } from "../src/core/errors/error-codes.ts";
+import { IDENTITY_ERRORS } from "../src/core/errors/identity-errors.ts";
 import { LIMITS, type LimitRow } from "../src/config/limits.ts";
 
 const GENERATED = "<!-- Written by scripts/docs.ts; change the table in the source and run `node scripts/run.mjs docs`. -->";
@@ -54,7 +55,24 @@ export function errorsDocument(errors: Readonly<Record<string, ErrorRow>> = ERRO
       lines.push(row([`\`${code}\``, error.id, error.status, error.close ? "yes" : "no", error.retry, label, error.cause]));
     }
   }
+  lines.push(...identityErrors());
   return `${lines.join("\n")}\n`;
+}
+
+/** Why the identity component refuses: gRPC, not HTTP. */
+function identityErrors(): string[] {
+  const rows = Object.entries(IDENTITY_ERRORS).map(([code, { status, cause }]) => row([`\`${code}\``, `\`${status}\``, cause]));
+  return [
+    "",
+    "## Identity",
+    "",
+    "Why the identity component gives no certificate: the gRPC message begins with the code in brackets. `UNAVAILABLE`, `RESOURCE_EXHAUSTED` and",
+    "`INTERNAL` are worth another try with the same token, the others are not.",
+    "",
+    row(["code", "status", "cause"]),
+    row(["---", "---", "---"]),
+    ...rows,
+  ];
 }
 
 /** Numbers for people: 32768 bytes are 32 KiB, 10000 ms are 10 s. */

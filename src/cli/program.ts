@@ -2,6 +2,7 @@
 
 import { Command, CommanderError, Option } from "commander";
 import { BAD_CONFIGURATION } from "../config/problem.ts";
+import { addIdentity, addIdentityController } from "./identity-program.ts";
 import { FAILURE } from "./output-format.ts";
 import type { ProxyOptions } from "./proxy-arguments.ts";
 import type { OutputFormat } from "./output-format.ts";
@@ -20,12 +21,14 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   addProxy(program, finish);
   addValidate(program, finish);
   addVersion(program, finish);
+  addIdentityController(program, finish);
+  addIdentity(program, finish);
   try {
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // What is wrong has been said already; help that was asked for is no failure.
-    if (error.exitCode !== 0) return args[0] === "proxy" ? BAD_CONFIGURATION : FAILURE;
+    if (error.exitCode !== 0) return args[0] === "proxy" || args[0] === "identity-controller" ? BAD_CONFIGURATION : FAILURE;
   }
   return exitCode;
 }

@@ -13,7 +13,7 @@ export function runVersion(output: OutputFormat): number {
 }
 
 /** Of package.json, two folders above this file in the sources and in dist alike. */
-function packageVersion(): string {
+export function packageVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
   const version = typeof manifest === "object" && manifest !== null && "version" in manifest ? manifest.version : null;
   return typeof version === "string" ? version : "unknown";

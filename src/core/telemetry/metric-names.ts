@@ -104,6 +104,30 @@ export const METRICS = {
   },
   proxy_build_info: { type: "gauge", labels: ["version", "node", "arch"], help: "Always 1; the labels say what runs." },
 
+  identity_certificates_issued_total: {
+    type: "counter",
+    labels: ["by"],
+    help: "Certificates that the identity component issued, by what proved the workload.",
+  },
+  identity_requests_refused_total: {
+    type: "counter",
+    labels: ["code"],
+    help: "Requests that the identity component refused, by error code.",
+  },
+  identity_renewal_failures_total: { type: "counter", labels: [], help: "Failed attempts to renew the component's own certificate." },
+  identity_bundle_version: { type: "gauge", labels: [], help: "Version of the trust bundle." },
+  identity_bundle_roots: { type: "gauge", labels: [], help: "Roots in the trust bundle." },
+  identity_root_expiration_timestamp_seconds: { type: "gauge", labels: [], help: "Unix time at which the root that signs expires." },
+  identity_issuer_expiration_timestamp_seconds: { type: "gauge", labels: [], help: "Unix time at which the issuer expires." },
+  identity_own_expiration_timestamp_seconds: {
+    type: "gauge",
+    labels: [],
+    help: "Unix time at which the component's own certificate expires.",
+  },
+  identity_connections: { type: "gauge", labels: [], help: "Connections of proxies." },
+  identity_watches: { type: "gauge", labels: [], help: "Streams that wait for the next trust bundle." },
+  identity_used_tokens: { type: "gauge", labels: [], help: "Printed tokens that were used and have not expired." },
+
   process_start_time_seconds: { type: "gauge", labels: [], help: "Unix time at which the process started." },
   process_clock_time_seconds: { type: "gauge", labels: [], help: "Unix time of this scrape." },
   process_uptime_seconds_total: { type: "counter", labels: [], help: "Seconds since the process started." },

@@ -61,7 +61,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "reflect-metadata": ["src/control/identity/"],
   "hdr-histogram-js": ["src/core/telemetry/"],
   koffi: ["src/workers/system-calls.ts"],
-  pino: ["src/workers/log.ts"],
+  pino: ["src/workers/log.ts", "src/control/log.ts"],
   piscina: ["src/workers/worker-pool.ts", "src/workers/worker-life.ts"],
   "uWebSockets.js": ["src/admin/uws-server.ts"],
   ws: ["src/admin/node-server.ts"],

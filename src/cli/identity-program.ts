@@ -1,0 +1,54 @@
+// The commands around identity, as the command line library sees them: `weft identity-controller`, `weft identity token create`.
+
+import type { Command } from "commander";
+import type { IdentityControllerOptions } from "./identity-controller-command.ts";
+import type { TokenCreateOptions } from "./identity-token-command.ts";
+
+type Finish = (code: number) => void;
+
+export function addIdentityController(program: Command, finish: Finish): void {
+  program
+    .command("identity-controller")
+    .description("Run the identity component: it certifies the mesh's proxies, and rotates what they trust.")
+    .option("--data <folder>", "keys and state; made on first start, readable by nobody else")
+    .option("--listen <host:port>", "gRPC, where proxies connect", "127.0.0.1:8080")
+    .option("--admin <host:port>", "metrics, readiness, rotation by hand; off: none", "127.0.0.1:8089")
+    .option("--trust-domain <name>", "of the mesh; decided on first start (cluster.local)")
+    .option("--control-namespace <name>", "where the control plane lives; decided on first start (weft)")
+    .option("--leaf-lifetime <duration>", "of proxies' certificates", "24h")
+    .option("--issuer-lifetime <duration>", "of the issuer, which is renewed by itself", "30d")
+    .option("--root-lifetime <duration>", "of the root, which is renewed by itself", "365d")
+    .option("--propagation <duration>", "a new root is distributed so long before it signs", "24h")
+    .option("--clock-skew <duration>", "clocks may differ by so much", "20s")
+    .option("--roots <file>", "an issuer from outside: the roots to trust, PEM")
+    .option("--issuer-cert <file>", "an issuer from outside: its certificate and chain, PEM")
+    .option("--issuer-key <file>", "an issuer from outside: its key, PEM")
+    .option("--oidc-issuer <url>", "believe service-account tokens of this issuer")
+    .option("--oidc-jwks <url|file>", "where its keys are")
+    .option("--oidc-audience <name>", "the audience that those tokens must have (identity.weft.dev)")
+    .option("--log-level <level>", "debug, info, warn, error or silent", "info")
+    .action(async (options: IdentityControllerOptions) => {
+      const { runIdentityController } = await import("./identity-controller-command.ts");
+      finish(await runIdentityController(options));
+    });
+}
+
+export function addIdentity(program: Command, finish: Finish): void {
+  const identity = program.command("identity").description("Identities of the mesh.");
+  const token = identity.command("token").description("Join tokens: what proves a workload to the identity component.");
+  token
+    .command("create")
+    .description("Make a join token. Printed, it is good for one first certificate; in a file, for every replica until it expires.")
+    .requiredOption("--name <name>", "the workload")
+    .requiredOption("--namespace <namespace>", "the workload's namespace")
+    .option("--file <path>", "write it there, readable by its owner only, instead of printing it")
+    .option("--ttl <duration>", "how long it is good (printed: 1h, at most 24h; in a file: 24h)")
+    .option("--data <folder>", "the identity component's folder; laid out if it is new")
+    .option("--trust-domain <name>", "of a folder that is new (cluster.local)")
+    .option("--admin <host:port>", "the identity component's admin port, instead of its folder")
+    .option("--admin-secret <file>", "admin.secret of that component's folder")
+    .action(async (options: TokenCreateOptions) => {
+      const { runTokenCreate } = await import("./identity-token-command.ts");
+      finish(await runTokenCreate(options));
+    });
+}
