@@ -4,12 +4,13 @@
 //     | detectTimeoutMs without a byte
 //     v
 //   server-first: the upstream is dialled; whoever speaks first decides. If it is the client, and with HTTP after all,
-//   the dialled connection joins the pool.
+//   the dialled connection joins the pool. An HTTP/2 server always speaks at once: that decides nothing, and the client is waited for.
 
 import type { Buffer } from "node:buffer";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { Lease } from "../core/http/exchange.ts";
 import { Detected, detectProtocol } from "../core/tcp/detect.ts";
+import { isHttp2Server } from "../core/tcp/detect-server.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { DownstreamH1 } from "./downstream-h1.ts";
 import { DownstreamH2 } from "./downstream-h2.ts";
@@ -201,6 +202,11 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   onServerSpoke(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
     const service = this.#service();
     if (this.#isDecided) return;
+    if (isHttp2Server(buffer, start, end)) {
+      // A relay would tie all requests of a client that was only slow to this one endpoint, and could not be told to go away.
+      this.onServerGone();
+      return;
+    }
     if (service === null) {
       // A reload took it away while nobody spoke.
       this.cut();
@@ -216,7 +222,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     next.toClient(buffer, start, end, lease);
   }
 
-  /** The dialled connection failed or ended before anybody spoke: as if it had never been there. */
+  /** The dialled connection failed, ended, or is of no use: as if it had never been there. */
   onServerGone(): void {
     const upstream = this.#upstream;
     if (upstream === null) return;

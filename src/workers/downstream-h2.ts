@@ -42,6 +42,8 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
   /** GOAWAY came. */
   #isLeaving = false;
   #forwardedFor: Buffer | null = null;
+  /** When the last GOAWAY is due, also without an answer to the PING behind the first one; 0: not draining, or it was sent. */
+  #lastGoawayAt = 0;
   /** When the header block that is incomplete began; 0: none is. */
   #blockSince = 0;
   /**
@@ -201,12 +203,20 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
       this.#close(true);
       return;
     }
+    if (this.#lastGoawayAt !== 0 && now >= this.#lastGoawayAt) {
+      this.#lastGoawayAt = 0;
+      this.#h2.shutdown();
+      this.flush();
+    }
     for (let i = this.#streams.length - 1; i >= 0; i--) this.#streams[i]?.sweep(now);
   }
 
   #drain(): void {
     if (this.#phase !== Phase.open) return;
+    const { loop, shared } = this.context;
     this.#phase = Phase.draining;
+    // Who neither answers the PING nor stops asking would be served until the grace period is over.
+    this.#lastGoawayAt = loop.now + shared.limits.drainIdleMs;
     this.#h2.shutdown();
     this.flush();
     if (this.#streams.length === 0) this.#watchIdle();

@@ -3,17 +3,18 @@
 import assert from "node:assert/strict";
 import { createServer as createHttp2Server } from "node:http2";
 import { once } from "node:events";
-import { createServer, type AddressInfo, type Socket } from "node:net";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { describe, it } from "node:test";
 import { data, FrameType, headers } from "../support/h2-frames.ts";
 import { block } from "../support/h2-hpack.ts";
 import { H2Client } from "../support/h2-client.ts";
 import { H2Peer } from "../support/h2-peer.ts";
+import { H2cOrigin } from "../support/h2c-origin.ts";
 import { H2Server } from "../support/h2-server.ts";
 import { startOrigin, startRawOrigin } from "../support/origin.ts";
 import { ProxyProcess } from "../support/proxy-process.ts";
 import { scenario, stopProxy } from "../support/scenario.ts";
-import { waitUntil } from "../support/wait.ts";
+import { waitUntil, within } from "../support/wait.ts";
 
 /** Streams and buffers that the worker holds. */
 async function held(proxy: ProxyProcess): Promise<{ connections: number; stream: number }> {
@@ -21,6 +22,47 @@ async function held(proxy: ProxyProcess): Promise<{ connections: number; stream:
   const { forwarder } = workers[0];
   return { connections: forwarder.connections, stream: forwarder.buffers.stream };
 }
+
+describe("a client that is slow to begin, before HTTP/2 servers, which speak at once", () => {
+  // After detectTimeoutMs the upstream was dialled, its SETTINGS were taken for a greeting, and the connection was relayed: every request
+  // went to that one endpoint, and a drain waited out its grace period, because nobody told the client to go away.
+  it("is served as HTTP/2: each request balanced by itself, and told GOAWAY", async () => {
+    const origins = await Promise.all(
+      ["a", "b"].map((name) => H2cOrigin.start(name, (stream) => stream.respond({ "x-origin": name }, { endStream: true }))),
+    );
+    const proxy = await ProxyProcess.start({
+      services: { web: { endpoints: origins.map(({ address }) => address), loadBalancer: "round-robin" } },
+    });
+    const socket = connect({ port: proxy.port, host: "127.0.0.1" });
+    await waitUntil("the server to have spoken", async () => (await proxy.metrics()).sum("tcp_read_bytes_total", { peer: "dst" }) >= 9);
+    const client = new H2Client(socket);
+    const names = new Set<unknown>();
+    for (let i = 0; i < 4; i++) names.add((await client.get("/")).headers["x-origin"]);
+    assert.deepEqual([...names].sort(), ["a", "b"]);
+    assert.equal((await proxy.metrics()).sum("outbound_tcp_detect_http_results_total", { result: "http/2" }), 1);
+    const told = once(client.session, "goaway");
+    proxy.signal("SIGTERM");
+    await within("GOAWAY", told);
+    await waitUntil("the end", () => proxy.hasExited);
+    assert.match(proxy.log, /every connection ended by itself/);
+    client.close();
+    await Promise.all(origins.map((origin) => origin.stop()));
+  });
+
+  it("may turn out to speak no HTTP at all", async () => {
+    const origin = await H2cOrigin.start("a", (stream) => stream.respond({}, { endStream: true }));
+    const proxy = await ProxyProcess.start({ services: { web: { endpoints: [origin.address] } } });
+    const socket = connect({ port: proxy.port, host: "127.0.0.1" });
+    await waitUntil("the server to have spoken", async () => (await proxy.metrics()).sum("tcp_read_bytes_total", { peer: "dst" }) >= 9);
+    // Relayed, as anything that is no HTTP: Node's server answers the nonsense with its SETTINGS and a GOAWAY of its own.
+    socket.write("\0\0\0\0 nonsense instead of a preface");
+    const [first] = (await within("the server's bytes", once(socket, "data"))) as [Buffer];
+    assert.equal(first[3], FrameType.SETTINGS);
+    socket.destroy();
+    await stopProxy(proxy);
+    await origin.stop();
+  });
+});
 
 describe("an endpoint of which nobody says what it speaks", () => {
   // A single connection closed before its SETTINGS made the endpoint HTTP/1 for good: every later request failed.

@@ -17,9 +17,10 @@ export class H2Client {
   readonly session: ClientHttp2Session;
   readonly #authority: string;
 
-  constructor(port: number, authority = "web") {
+  /** `to`: a port, or a connection that is there and has said nothing yet. */
+  constructor(to: number | Socket, authority = "web") {
     this.#authority = authority;
-    this.session = connect(`http://${authority}`, { createConnection: () => connectTo(port) });
+    this.session = connect(`http://${authority}`, { createConnection: () => (typeof to === "number" ? connectTo(to) : to) });
     this.session.on("error", () => undefined);
   }
 
