@@ -22,10 +22,11 @@ import {
   type Trailers,
   type UpstreamStream,
 } from "../core/http/exchange.ts";
-import { GRPC_UNKNOWN, grpcStatusOfHead, grpcStatusOfTrailers, isGrpc, isGrpcFailure, NO_GRPC_STATUS } from "../core/http/grpc.ts";
+import { grpcStatusFor, isGrpc, NO_GRPC_STATUS } from "../core/http/grpc.ts";
 import { Framing, isIdempotent, type MessageHead } from "../core/http/head.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
+import { GrpcCall } from "./grpc-call.ts";
 import { RequestReplay } from "./request-replay.ts";
 import type { Route } from "./router.ts";
 import type { Service } from "./service.ts";
@@ -62,8 +63,9 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   #status = 0;
   #errorId = 0;
   #isResponseEnded = false;
-  #isGrpc = false;
-  #grpcStatus = NO_GRPC_STATUS;
+  /** What is counted about a gRPC call, null for any other request and when the call is over. */
+  #call: GrpcCall | null = null;
+  #spareCall: GrpcCall | null = null;
   readonly #replay = new RequestReplay();
   #overheadMs = 0;
   #isRecorded = true;
@@ -142,14 +144,20 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.responseBytes = 0;
     this.wantsHttp2 = wantsHttp2(head, route.protocol);
     this.takesHttp1 = route.protocol === "detect";
-    this.#isGrpc = head.version === 20 && isGrpc(head);
-    this.#grpcStatus = NO_GRPC_STATUS;
+    this.#call = head.version === 20 && route.service !== null && isGrpc(head) ? this.#beginCall(head, route.service) : null;
     this.#replay.begin(this.wantsHttp2);
     if (route.service === null) {
       this.#answerError(route.errorId, route.detail);
       return;
     }
     route.service.assign(this);
+  }
+
+  #beginCall(head: MessageHead, service: Service): GrpcCall {
+    const call = this.#spareCall ?? new GrpcCall();
+    this.#spareCall = call;
+    call.begin(service.grpc, head);
+    return call;
   }
 
   // --- Waiter: endpoint and connection ------------------------------------------------------------------------------
@@ -248,6 +256,10 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     const upstream = this.#upstream;
     this.#upstream = null;
     upstream?.resetUpstream(reason);
+    const call = this.#call;
+    this.#call = null;
+    if (reason === ResetReason.downstreamClosed) call?.cancelled();
+    else call?.failed(NO_GRPC_STATUS, RESET_LABELS[reason] ?? ERRORS.WEFT_INTERNAL.label);
     // The client's doing: an error of the proxy's statistics, not a failure of the service.
     if (reason === ResetReason.downstreamClosed) {
       this.#errorId = ERRORS.WEFT_DOWNSTREAM_CLOSED.id;
@@ -290,7 +302,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#phase = Phase.responding;
     this.#status = head.status;
     this.#replay.drop();
-    if (this.#isGrpc) this.#grpcStatus = grpcStatusOfHead(head);
+    this.#call?.onResponseHead(head);
     return this.#downstream.sendResponseHead(head, framing);
   }
 
@@ -315,6 +327,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     endpoint.ewma.observe(now - this.#sentAt, now);
     this.#leaveEndpoint();
     endpoint.metrics.firstByte(status, (now - this.#startedAt) * 1000);
+    this.#call?.firstByte(now - this.#startedAt);
   }
 
   responseBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
@@ -346,14 +359,14 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
 
   #recordEnd(trailers: Trailers | null): void {
     const { metrics } = this.#endpoint!;
-    if (!this.#isGrpc) {
+    const call = this.#call;
+    if (call === null) {
       metrics.ended(this.#status, this.#status >= 500);
       return;
     }
-    if (trailers !== null && this.#grpcStatus === NO_GRPC_STATUS) this.#grpcStatus = grpcStatusOfTrailers(trailers);
-    // Without any status the call counts as unknown, and as a success, as Linkerd counts it; a failing HTTP status fails it.
-    const isFailure = this.#grpcStatus === NO_GRPC_STATUS ? this.#status >= 500 : isGrpcFailure(this.#grpcStatus);
-    metrics.endedGrpc(this.#status, isFailure, this.#grpcStatus === NO_GRPC_STATUS ? GRPC_UNKNOWN : this.#grpcStatus);
+    this.#call = null;
+    call.onResponseEnd(this.#status, trailers);
+    metrics.endedGrpc(this.#status, call.isFailure, call.status);
   }
 
   flushResponse(): void {
@@ -394,6 +407,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
       return;
     }
     this.#context.counters.error(row.label, this.#service);
+    this.#failCall(NO_GRPC_STATUS, row.label);
     this.#done();
     this.#downstream.resetDownstream(reason);
   }
@@ -420,8 +434,15 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#status = row.status;
     this.#context.counters.error(row.label, this.#service);
     if (this.#service !== null && this.#endpoint === null) this.#service.recordSynthesized(row.status, row.label);
+    this.#failCall(grpcStatusFor(row.status), row.label);
     this.#done();
     this.#downstream.sendError(errorId, detail);
+  }
+
+  #failCall(status: number, label: string): void {
+    const call = this.#call;
+    this.#call = null;
+    call?.failed(status, label);
   }
 
   #done(): void {
@@ -455,6 +476,13 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     return this.#errorId;
   }
 }
+
+/** Labels of calls that ended because of what the client's side did or met; going away is no failure. */
+const RESET_LABELS: Readonly<Partial<Record<ResetReason, string>>> = {
+  [ResetReason.downstreamProtocol]: ERRORS.WEFT_H2_PROTOCOL.label,
+  [ResetReason.deadline]: ERRORS.WEFT_WRITE_DEADLINE.label,
+  [ResetReason.drained]: ERRORS.WEFT_DRAINED.label,
+};
 
 /** Upstreams get what the client spoke, unless the port says otherwise. An Upgrade is HTTP/1's own. */
 function wantsHttp2(head: MessageHead, protocol: Protocol): boolean {

@@ -9,6 +9,7 @@ import { DEFAULT_LIMITS } from "../config/limits.ts";
 import type { ListenerSnapshot, WorkerProxy, WorkerService, WorkerUpdate } from "../config/snapshot.ts";
 import type { RequestEdits } from "../core/http/exchange.ts";
 import { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
+import { GrpcMetrics } from "../core/telemetry/grpc-metrics.ts";
 import type { HdrLatency } from "../core/telemetry/hdr.ts";
 import { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import { createRandom, type Random } from "../core/util/random.ts";
@@ -89,7 +90,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     this.#silence = new SilenceQueue(this.loop);
     this.#tls = new TlsContexts(recorder, (level, message, fields) => this.log(level, message, fields));
     this.#unknown = new UnknownServices(this.loop, {
-      makeService: (config) => new Service(this, config, this.#endpointMetrics(config, "", "", "")),
+      makeService: (config) => this.#makeService(config),
       updateService: (service, config) => service.update(config, (address, owner) => this.#makeEndpoint(config, address, owner)),
       forgetRoutes: () => this.router.forget(),
     });
@@ -148,16 +149,24 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   #updateService(config: WorkerService): RouterEntry {
     let service = this.#services.get(config.key);
     if (service === undefined) {
-      service = new Service(this, config, this.#endpointMetrics(config, "", "", ""));
+      service = this.#makeService(config);
       this.#services.set(config.key, service);
     }
     service.update(config, (address, owner) => this.#makeEndpoint(config, address, owner));
     return { key: config.key, hosts: config.hosts, ports: config.ports, service };
   }
 
+  #makeService(config: WorkerService): Service {
+    const grpc = new GrpcMetrics(this.#options.recorder, {
+      direction: directionOf(config),
+      dst_service: config.name,
+      dst_namespace: config.namespace,
+    });
+    return new Service(this, config, this.#endpointMetrics(config, "", "", ""), grpc);
+  }
+
   #makeEndpoint(config: WorkerService, address: string, owner: Service): Endpoint {
     const { host, port } = splitAddress(address);
-    const isInbound = config.key.startsWith("inbound/");
     return new Endpoint(this, owner, {
       address,
       host,
@@ -166,7 +175,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       isOwnListener: this.#ownListeners.has(host, port),
       metrics: this.#endpointMetrics(config, address, host, String(port)),
       transportMetrics: new TransportMetrics(this.#options.recorder, {
-        direction: isInbound ? "inbound" : "outbound",
+        direction: directionOf(config),
         peer: "dst",
         target_addr: address,
         target_ip: host,
@@ -181,7 +190,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
 
   #endpointMetrics(config: WorkerService, address: string, ip: string, port: string): EndpointMetrics {
     return new EndpointMetrics(this.#options.recorder, {
-      direction: config.key.startsWith("inbound/") ? "inbound" : "outbound",
+      direction: directionOf(config),
       dst_service: config.name,
       dst_namespace: config.namespace,
       target_addr: address,
@@ -339,6 +348,10 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   histograms(): object {
     return {};
   }
+}
+
+function directionOf(config: WorkerService): "inbound" | "outbound" {
+  return config.key.startsWith("inbound/") ? "inbound" : "outbound";
 }
 
 export function createForwarder(options: ForwarderOptions): ForwarderLike {

@@ -7,6 +7,7 @@ import { createPicker } from "../core/balance/create-picker.ts";
 import type { Picker } from "../core/balance/picker.ts";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
+import type { GrpcMetrics } from "../core/telemetry/grpc-metrics.ts";
 import type { LoadBalancer, Protocol, WorkerService } from "../config/snapshot.ts";
 import type { Endpoint, EndpointOwner } from "./endpoint.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
@@ -18,6 +19,8 @@ export class Service implements EndpointOwner {
   readonly namespace: string;
   readonly endpoints = new Map<string, Endpoint>();
   config: WorkerService;
+  /** Its gRPC calls by method. */
+  readonly grpc: GrpcMetrics;
 
   readonly #context: ForwarderContext;
   /** Requests that Weft answered itself before any endpoint was chosen. */
@@ -27,8 +30,9 @@ export class Service implements EndpointOwner {
   readonly #queue: WaiterQueue;
   #isGateShut = false;
 
-  constructor(context: ForwarderContext, config: WorkerService, synthesized: EndpointMetrics) {
+  constructor(context: ForwarderContext, config: WorkerService, synthesized: EndpointMetrics, grpc: GrpcMetrics) {
     this.#context = context;
+    this.grpc = grpc;
     this.config = config;
     this.key = config.key;
     this.name = config.name;

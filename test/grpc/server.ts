@@ -54,6 +54,8 @@ export class GrpcServer {
   readonly cancelled = new Map<string, number>();
   /** How long the clients of these calls still wanted to wait at their arrival, in ms; Infinity without a deadline. */
   readonly timeouts: number[] = [];
+  /** UnaryCall answers so much later: a server that is slow. */
+  delayMs = 0;
   /** Messages of StreamingInputCall that were taken. */
   inputMessages = 0;
   readonly #options: GrpcServerOptions;
@@ -134,6 +136,7 @@ export class GrpcServer {
     const trailing = this.#began("UnaryCall", call);
     const { request } = call;
     await this.#options.answerAfter?.opened;
+    if (this.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.delayMs));
     if (isFailure(request.responseStatus)) {
       answer({ code: request.responseStatus.code, details: request.responseStatus.message, metadata: trailing });
       return;

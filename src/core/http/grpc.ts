@@ -11,8 +11,14 @@ import { FIELD_STRIDE, type MessageHead } from "./head.ts";
 /** `grpcStatus...` found none. */
 export const NO_GRPC_STATUS = -1;
 
+/** What a call counts as whose client did not wait for its end. */
+export const GRPC_CANCELLED = 1;
+
 /** What a response without any status counts as. */
 export const GRPC_UNKNOWN = 2;
+
+/** The service does not have this method. */
+export const GRPC_UNIMPLEMENTED = 12;
 
 /** Status codes are 0 to 16; larger ones are somebody's own and count as unknown. */
 const GRPC_STATUS_MAX = 16;

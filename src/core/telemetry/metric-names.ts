@@ -18,6 +18,9 @@ export interface MetricRow {
 /** Labels of an endpoint (linkerd.md: outbound label set), as EndpointMetrics gets them. */
 const ENDPOINT = ["direction", "dst_service", "dst_namespace", "target_addr", "target_ip", "target_port", "tls", "no_tls_reason"] as const;
 
+/** Labels of a gRPC method of a service. */
+const METHOD = ["direction", "dst_service", "dst_namespace", "rpc_service", "rpc_method"] as const;
+
 /** Labels of a transport; `peer` is `src` towards the client and `dst` towards the service. */
 const TRANSPORT = ["direction", "peer", "target_addr", "target_ip", "target_port", "tls", "no_tls_reason"] as const;
 
@@ -25,7 +28,7 @@ export const METRICS = {
   request_total: { type: "counter", labels: ENDPOINT, help: "Requests sent to an endpoint." },
   response_total: {
     type: "counter",
-    labels: [...ENDPOINT, "status_code", "classification", "error"],
+    labels: [...ENDPOINT, "status_code", "classification", "grpc_status", "error"],
     help: "Responses that ended, by status; a failure is a status of 500 or more, or an exchange that broke.",
   },
   response_latency_ms: {
@@ -42,6 +45,18 @@ export const METRICS = {
     type: "summary",
     labels: ["direction", "dst_service", "dst_namespace", "target_addr"],
     help: "Microseconds to the first body byte, per endpoint, in an HDR histogram of 2 digits.",
+  },
+
+  grpc_request_total: { type: "counter", labels: METHOD, help: "gRPC calls by method." },
+  grpc_response_total: {
+    type: "counter",
+    labels: [...METHOD, "grpc_status", "classification", "error"],
+    help: "gRPC calls that ended, by method and status; failures are the statuses 2, 4, 7, 13, 14 and 15, and calls that broke.",
+  },
+  grpc_response_latency_ms: {
+    type: "histogram",
+    labels: METHOD,
+    help: "Milliseconds from the call's head to the first byte of its first response message, or its end.",
   },
 
   tcp_open_total: { type: "counter", labels: TRANSPORT, help: "Connections accepted from clients or opened to endpoints." },
