@@ -1,7 +1,9 @@
 // The listeners of a Proxy document, and the services that its inbound targets stand for.
 
+import type { DefaultPolicy } from "../core/policy/default-policy.ts";
 import { formatHostPort } from "./address.ts";
 import { compileTls, type TlsFiles } from "./certificates.ts";
+import { PolicyCompiler } from "./compile-policy.ts";
 import type { CompiledService } from "./compile-service.ts";
 import { defaultAddress, INBOUND_LISTEN, NAMESPACE, OUTBOUND_LISTEN } from "./defaults.ts";
 import { formatPath } from "./problem.ts";
@@ -75,12 +77,14 @@ export function compileInbound(context: ProxyContext): CompiledInbound {
   const listen = inbound.listen ?? defaultAddress(INBOUND_LISTEN);
   const listeners: CompiledListener[] = [];
   const services: CompiledService[] = [];
+  const policies = new PolicyCompiler(context);
   const add = (id: string, at: HostPort, listenPath: Path, base: Path, entry: InboundEntry): void => {
     const { target, protocol = "detect", tls } = entry;
     const targetPath = [...base, "target"];
     const key = `inbound/${at.port}`;
     const snapshot = makeTargetService({ key, name: key, namespace: context.shape.metadata.namespace ?? NAMESPACE }, [target]);
-    const listener: ListenerSnapshot = { id, direction: "inbound", listen: at, protocol, service: key };
+    const policy = policies.compile(base, entry === inbound ? undefined : entry.policy);
+    const listener: ListenerSnapshot = { id, direction: "inbound", listen: at, protocol, service: key, ...(policy !== null && { policy }) };
     listeners.push({ path: listenPath, ...withTls(context, listener, [...base, "tls"], tls) });
     services.push({ document: context.document, places: [{ path: targetPath, endpoint: target }], snapshot });
   };
@@ -90,6 +94,7 @@ export function compileInbound(context: ProxyContext): CompiledInbound {
     const base = ["spec", "inbound", "ports", index];
     add(`inbound/${port}`, { host: listen.host, port }, [...base, "port"], base, entry);
   }
+  policies.finish();
   return { listeners, services };
 }
 
@@ -97,6 +102,7 @@ interface InboundEntry {
   readonly target: HostPort;
   readonly protocol?: Protocol | undefined;
   readonly tls?: TlsFiles | undefined;
+  readonly policy?: DefaultPolicy | undefined;
 }
 
 /** A listener with its certificate, where it has one. */

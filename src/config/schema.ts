@@ -4,6 +4,7 @@
 // errors everywhere. The texts in `info` serve error messages and the table in docs/configuration.md alike.
 
 import { z } from "zod";
+import { DEFAULT_CLUSTER_NETWORKS, DEFAULT_POLICIES } from "../core/policy/default-policy.ts";
 import { isServiceName } from "../core/route/service-names.ts";
 import { parseHostPort } from "./address.ts";
 import type { AddressMistake, AddressUse } from "./address.ts";
@@ -20,7 +21,18 @@ export type Kind = (typeof KINDS)[number];
 export const WORKERS_MAX = 256;
 
 /** What a key takes; decides how a wrong value is read when guessing what was meant. */
-export type ValueType = "name" | "reference" | "address" | "file" | "whole number" | "boolean" | "enum" | "constant" | "map" | "list";
+export type ValueType =
+  | "name"
+  | "reference"
+  | "address"
+  | "network"
+  | "file"
+  | "whole number"
+  | "boolean"
+  | "enum"
+  | "constant"
+  | "map"
+  | "list";
 
 export interface KeyInfo {
   readonly type: ValueType;
@@ -117,12 +129,15 @@ const outboundPort = map(
   "A listener for one service.",
 );
 
+const POLICY = "Who may come in.";
+
 const inboundPort = map(
   {
     port: port("Port beside that of `inbound.listen`, on the same address."),
     target: address("target", "The local service behind it."),
     protocol: protocol("What clients speak there.", "detect"),
     tls,
+    policy: oneOf(DEFAULT_POLICIES, POLICY, "that of `spec.inbound`").optional(),
   },
   "A further inbound port.",
 );
@@ -178,6 +193,14 @@ const proxySpec = map(
         target: address("target", "The service beside the proxy."),
         protocol: protocol("What clients speak there.", "detect"),
         tls,
+        policy: oneOf(DEFAULT_POLICIES, POLICY, "all-unauthenticated").optional(),
+        clusterNetworks: key(
+          z.array(key(z.string(), "network", "a network such as 10.0.0.0/8 or fd00::/8", "A network.")),
+          "list",
+          "a list of networks",
+          "The networks that the `cluster-*` policies mean. A list replaces the default: the private ranges and loopback.",
+          `[${DEFAULT_CLUSTER_NETWORKS.join(", ")}]`,
+        ).optional(),
         ports: list(inboundPort, "Further ports of the service."),
       },
       "Traffic to the service beside the proxy. Absent: nothing listens for it.",

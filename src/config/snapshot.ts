@@ -3,6 +3,7 @@
 // `ProxySnapshot` is what the loader makes of the files. What forwarding needs travels to the workers as a
 // `WorkerUpdate`: plain data, names resolved to addresses, only the services that changed.
 
+import type { DefaultPolicy } from "../core/policy/default-policy.ts";
 import type { Limits } from "./limits.ts";
 
 export type Protocol = "detect" | "http1" | "http2" | "grpc" | "opaque";
@@ -49,6 +50,15 @@ export interface ListenerSnapshot {
   readonly service: string | null;
   /** Connections are TLS; the certificate is in `certificates` under this listener's id. */
   readonly tls?: ListenerTls;
+  /** Inbound only: who may come in. Absent: anyone. */
+  readonly policy?: InboundPolicy;
+}
+
+/** Who may come in at an inbound listener. */
+export interface InboundPolicy {
+  readonly name: DefaultPolicy;
+  /** Canonical CIDR texts; for the `cluster-*` policies, else empty. */
+  readonly networks: readonly string[];
 }
 
 /** What may be known of a listener's certificate: everything but its key. */

@@ -9,6 +9,8 @@ export interface ClientConnection {
   drain(): void;
   /** End now. */
   cut(): void;
+  /** The listener's policy has changed: what is no exchange of HTTP ends now where it is not admitted any more. */
+  recheck(): void;
 }
 
 export interface ClientOwner {

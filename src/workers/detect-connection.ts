@@ -136,7 +136,16 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     next.onBytes(buffer, start, end, lease);
   }
 
+  /** Where the listener's policy refuses the client: closed without a byte. */
+  #isAdmitted(): boolean {
+    const { gate } = this.#listener;
+    if (gate === null || gate.admitConnection(this.#transport)) return true;
+    this.cut();
+    return false;
+  }
+
   #becomeRelay(service: Service, buffer: Buffer, start: number, end: number): void {
+    if (!this.#isAdmitted()) return;
     const next = new Relay(this.#context, this.#listener, this.#owner, this.#transport, service, false);
     this.#owner.replace(this, next);
     // Kept first: a connect may fail at once, and the bytes belong to the connection.
@@ -175,6 +184,11 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     if (this.#isDecided || this.#transport.isClosed || this.#stash !== null) return;
     const service = this.#service();
     if (service === null || service.isHttpOnly) return;
+    // Who would be refused must not have anything dialled, and HTTP would be refused too. Who is admitted is counted when it is a relay.
+    if (this.#listener.gate?.admits(this.#transport) === false) {
+      this.#isAdmitted();
+      return;
+    }
     const endpoint = service.pick();
     if (endpoint === null || endpoint.isOwnListener) return;
     this.#endpoint = endpoint;
@@ -213,6 +227,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       return;
     }
     this.#isDecided = true;
+    if (!this.#isAdmitted()) return;
     this.#context.counters.detected(this.#listener.snapshot.direction, "read_timeout");
     const next = new Relay(this.#context, this.#listener, this.#owner, this.#transport, service, false);
     this.#owner.replace(this, next);
@@ -267,6 +282,11 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   drain(): void {
     const { loop, shared } = this.#context;
     if (this.#stash === null) this.#transport.deadlineAt = loop.now + shared.limits.drainIdleMs;
+  }
+
+  /** What was dialled for a silent client is no longer its. */
+  recheck(): void {
+    if (this.#upstream !== null && this.#listener.gate?.mayStay(this.#transport) === false) this.cut();
   }
 
   cut(): void {

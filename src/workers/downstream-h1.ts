@@ -11,7 +11,7 @@
 // client that is silent so is sent one `100 Continue` after a while: a departed one answers it with RST.
 // Long because the states of one client connection and their transitions belong together.
 
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { ERRORS, errorRow } from "../core/errors/error-codes.ts";
 import { ChunkEvent, ChunkScanner } from "../core/h1/chunked.ts";
 import type { RequestHeadParser } from "../core/h1/head-parser.ts";
@@ -19,6 +19,7 @@ import { type DownstreamStream, type Lease, ResetReason, type Trailers } from ".
 import { Framing, type MessageHead, Method } from "../core/http/head.ts";
 import { recordAccess } from "./access-log.ts";
 import { BodyRate } from "./body-rate.ts";
+import { ClientAccess } from "./client-access.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
 import { Exchange } from "./exchange.ts";
@@ -43,6 +44,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   readonly #transport: Transport;
   readonly #writer: ResponseWriter;
   readonly #rate: BodyRate;
+  readonly #access: ClientAccess;
   #exchange: Exchange | null = null;
   #phase: number = Phase.head;
   #slot: HeadSlot | null = null;
@@ -60,7 +62,6 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   #isProbed = false;
   #lingered = 0;
   #bodyBytes = 0;
-  #forwardedFor: Buffer | null = null;
 
   constructor(context: ForwarderContext, listener: ListenerState, owner: ClientOwner, transport: Transport) {
     this.#context = context;
@@ -69,6 +70,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     this.#transport = transport;
     this.#writer = new ResponseWriter(context, transport);
     this.#rate = new BodyRate(context, transport);
+    this.#access = new ClientAccess(context, listener, transport);
     transport.owner = this;
     transport.deadlineAt = context.loop.now + context.shared.limits.idleTimeoutMs;
   }
@@ -173,14 +175,13 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   }
 
   #begin(head: MessageHead): void {
-    const { shared } = this.#context;
     this.#requests++;
     this.#writer.expect(head, head.method === Method.head);
-    const requestsMax = shared.limits.requestsPerConnectionMax;
+    const requestsMax = this.#context.shared.limits.requestsPerConnectionMax;
     this.#isLast = !head.isPersistent || this.#context.isDraining || (requestsMax > 0 && this.#requests >= requestsMax);
     this.#isProbed = false;
     this.#bodyBytes = 0;
-    if (head.method === Method.connect) {
+    if (head.method === Method.connect && this.#access.admitsRequest()) {
       this.#onConnect(head);
       return;
     }
@@ -194,7 +195,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
         break;
       case Framing.chunked:
         this.#phase = Phase.chunked;
-        this.#scanner ??= new ChunkScanner(shared.limits);
+        this.#scanner ??= new ChunkScanner(this.#context.shared.limits);
         this.#isScanning = false;
         this.#watchBody(ReadMode.adaptive);
         break;
@@ -202,10 +203,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
         this.#phase = Phase.wait;
     }
     this.#exchange ??= new Exchange(this.#context, this);
-    const { fixedService } = this.#listener;
-    const route = fixedService === null ? this.#context.router.route(head) : this.#context.router.routeTo(fixedService);
-    if (this.#context.forwarded) this.#forwardedFor ??= Buffer.from(this.#transport.peerAddress().address, "latin1");
-    this.#exchange.begin(head, route, this.#forwardedFor);
+    this.#exchange.begin(head, this.#access.route(head), this.#access.forwardedFor);
   }
 
   #isOverBodyLimit(bytes: number): boolean {
@@ -421,11 +419,10 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
 
   /** Shuts our side and reads on for a while, so that the answer is not lost to a reset. */
   #linger(): void {
-    const { loop, shared } = this.#context;
     this.#phase = Phase.linger;
     this.#kept.clear();
     this.#transport.readMode = ReadMode.head;
-    this.#transport.deadlineAt = loop.now + shared.limits.lingerMs;
+    this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.lingerMs;
     this.#transport.shutdown();
     if (this.#isHalfClosed) this.#closeWhenSent();
     else this.#transport.resume();
@@ -557,8 +554,8 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
 
   onClosed(errno: number): void {
     this.#phase = Phase.closed;
-    const isTunnel = this.#exchange !== null && this.#exchange.isTunnel;
-    if (isTunnel && this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
+    if (this.#exchange?.isTunnel === true && this.#context.accessLog !== null)
+      recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
     if (errno === UV_ETIMEDOUT) this.#context.counters.error(ERRORS.WEFT_WRITE_DEADLINE.label, null);
     const exchange = this.#exchange;
     if (exchange !== null && !exchange.isIdle) exchange.onDownstreamReset(ResetReason.downstreamClosed);
@@ -578,9 +575,12 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   /** No keep-alive any more. An idle client gets a moment: its next request may be on its way already. */
   drain(): void {
     if (this.#phase === Phase.head && (this.#parser === null ? this.#kept.isEmpty : this.#parser.isBlank)) {
-      const { loop, shared } = this.#context;
-      this.#transport.deadlineAt = loop.now + shared.limits.drainIdleMs;
+      this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.drainIdleMs;
     }
+  }
+
+  recheck(): void {
+    if (this.#phase === Phase.tunnel && !this.#access.mayStay()) this.#close(true);
   }
 
   /** The grace period is over: who waits for an answer gets one. */

@@ -12,6 +12,7 @@ import { type DownstreamStream, type Lease, ResetReason, type Trailers } from ".
 import { grpcStatusFor, isGrpc } from "../core/http/grpc.ts";
 import { FIELD_STRIDE, type Framing, type MessageHead, Method } from "../core/http/head.ts";
 import { recordAccess } from "./access-log.ts";
+import { mayHearReason } from "./client-peer.ts";
 import type { DownstreamH2 } from "./downstream-h2.ts";
 import { Exchange } from "./exchange.ts";
 import type { HeadSlot } from "./h1-shared.ts";
@@ -113,10 +114,8 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   }
 
   #beginExchange(head: MessageHead): void {
-    const { context, listener } = this.#connection;
-    const { fixedService } = listener;
-    const route = fixedService === null ? context.router.route(head) : context.router.routeTo(fixedService);
-    this.#exchange.begin(head, route, this.#connection.forwardedFor);
+    const { access } = this.#connection;
+    this.#exchange.begin(head, access.route(head), access.forwardedFor);
   }
 
   onHeadRefused(errorId: number, isEnd: boolean): void {
@@ -310,10 +309,13 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
       return;
     }
     const reason = visible(detail === "" ? row.cause : `${row.cause} (${detail})`);
-    const lines = [`l5d-proxy-error: [${errorCode(errorId)}] ${reason}`, `date: ${new Date().toUTCString()}`];
+    const isTold = mayHearReason(errorId, this.#connection.transport);
+    const lines = [`date: ${new Date().toUTCString()}`];
+    if (isTold) lines.push(`l5d-proxy-error: [${errorCode(errorId)}] ${reason}`);
     const isCall = this.#slot !== null && isGrpc(this.#slot.head);
     if (isCall) {
-      lines.push("content-type: application/grpc", `grpc-status: ${grpcStatusFor(row.status)}`, `grpc-message: ${percent(reason)}`);
+      lines.push("content-type: application/grpc", `grpc-status: ${grpcStatusFor(row.status)}`);
+      if (isTold) lines.push(`grpc-message: ${percent(reason)}`);
     } else {
       lines.push("content-length: 0");
     }
@@ -410,7 +412,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
     }
     if (this.#isTunnel) {
       const idleMs = this.#isHalfClosed || this.#isRequestRead ? limits.halfClosedIdleMs : limits.tunnelIdleTimeoutMs;
-      if (now - this.#tunnelAt > idleMs) this.#cutTunnel();
+      if (now - this.#tunnelAt > idleMs) this.cutTunnel();
       return;
     }
     if (this.#isRequestRead || this.#isAnswered || this.#isUpgrade || limits.bodyMinBytesPerSecond === 0) return;
@@ -422,7 +424,11 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
     else this.#beginRate();
   }
 
-  #cutTunnel(): void {
+  get isTunnel(): boolean {
+    return this.#isTunnel;
+  }
+
+  cutTunnel(): void {
     this.#exchange.onDownstreamReset(ResetReason.deadline);
     this.resetDownstream(ResetReason.downstreamClosed);
   }

@@ -6,10 +6,11 @@
 // The protocol is the engine's (core/h2/connection.ts); here are the socket and the deadlines: a first request within idleTimeoutMs,
 // a head that began within headerDeadlineMs, bodies at their minimum rate, windows that open within writeDeadlineMs.
 
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { H2ConnectionOwner, H2Session, H2Stream, H2StreamOwner } from "../core/h2/contract.ts";
 import type { Lease } from "../core/http/exchange.ts";
+import { ClientAccess } from "./client-access.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { DownstreamH2Stream } from "./downstream-h2-stream.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
@@ -30,8 +31,8 @@ const SPARE_MAX = 16;
 
 export class DownstreamH2 implements TransportOwner, ClientConnection, H2ConnectionOwner, Sweepable {
   readonly context: ForwarderContext;
-  readonly listener: ListenerState;
   readonly transport: Transport;
+  readonly access: ClientAccess;
   readonly #owner: ClientOwner;
   readonly #h2: H2Session;
   readonly #streams: DownstreamH2Stream[] = [];
@@ -41,7 +42,6 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
   #hasEnded = false;
   /** GOAWAY came. */
   #isLeaving = false;
-  #forwardedFor: Buffer | null = null;
   /** When the last GOAWAY is due, also without an answer to the PING behind the first one; 0: not draining, or it was sent. */
   #lastGoawayAt = 0;
   /** When the header block that is incomplete began; 0: none is. */
@@ -56,8 +56,8 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
 
   constructor(context: ForwarderContext, listener: ListenerState, owner: ClientOwner, transport: Transport) {
     this.context = context;
-    this.listener = listener;
     this.transport = transport;
+    this.access = new ClientAccess(context, listener, transport);
     this.#owner = owner;
     transport.owner = this;
     transport.gathers = true;
@@ -67,13 +67,6 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
     this.flush();
     this.#watchIdle();
     context.loop.sweepables.add(this);
-  }
-
-  /** The client's address for X-Forwarded-For, null while `forwarded` is off. */
-  get forwardedFor(): Buffer | null {
-    if (!this.context.forwarded) return null;
-    this.#forwardedFor ??= Buffer.from(this.transport.peerAddress().address, "latin1");
-    return this.#forwardedFor;
   }
 
   // --- streams ------------------------------------------------------------------------------------------------------
@@ -243,6 +236,12 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
   /** GOAWAY: no new streams. What is under way finishes; what the client sent before it heard of it is still taken. */
   drain(): void {
     this.#drain();
+  }
+
+  recheck(): void {
+    for (const side of this.#streams.filter(({ isTunnel }) => isTunnel)) {
+      if (!this.access.mayStay()) side.cutTunnel();
+    }
   }
 
   cut(): void {

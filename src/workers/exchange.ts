@@ -146,7 +146,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.takesHttp1 = route.protocol === "detect";
     this.#call = head.version === 20 && route.service !== null && isGrpc(head) ? this.#beginCall(head, route.service) : null;
     this.#replay.begin(this.wantsHttp2);
-    if (route.service === null) {
+    if (route.service === null || route.errorId !== 0) {
       this.#answerError(route.errorId, route.detail);
       return;
     }

@@ -8,6 +8,7 @@ import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import type { LogFields, LogLevel } from "./forwarder-types.ts";
 import type { H1Shared } from "./h1-shared.ts";
 import type { H2Shared } from "./h2-shared.ts";
+import type { InboundGate } from "./inbound-gate.ts";
 import type { Router } from "./router.ts";
 import type { Service } from "./service.ts";
 import type { TlsContext } from "./tls-context.ts";
@@ -74,4 +75,6 @@ export interface ListenerState {
   readonly tls: TlsContext | null;
   /** Set when the listener serves one service. */
   readonly fixedService: string | null;
+  /** Inbound: who may come in. The same object for all states of a listener. */
+  readonly gate: InboundGate | null;
 }

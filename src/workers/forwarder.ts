@@ -25,8 +25,10 @@ import type { AccessLog, Counters, ForwarderContext, ListenerState } from "./for
 import type { ForwarderLike, ForwarderOptions, LogFields, LogLevel } from "./forwarder-types.ts";
 import { H1Shared } from "./h1-shared.ts";
 import { H2Shared } from "./h2-shared.ts";
+import { type GateLabels, InboundGate } from "./inbound-gate.ts";
 import { assertNativeHandles } from "./native-handles.ts";
 import { OwnListeners, splitAddress } from "./own-listeners.ts";
+import { PolicyLog } from "./policy-log.ts";
 import { Relay } from "./relay.ts";
 import { Router, type RouterEntry } from "./router.ts";
 import { Service } from "./service.ts";
@@ -69,6 +71,10 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly #services = new Map<string, Service>();
   readonly #listeners = new Map<string, ListenerState>();
   readonly #clients = new Map<ClientConnection, ListenerState>();
+  /** By listener, for ever: connections outlive the configuration that they came under. */
+  readonly #gates = new Map<string, InboundGate>();
+  readonly #changedGates = new Set<InboundGate>();
+  readonly #policyLog: PolicyLog;
   #ownListeners = new OwnListeners([]);
   readonly #bugSlot: number;
 
@@ -88,6 +94,10 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       onBug: (error) => this.#onBug(error),
     });
     this.#silence = new SilenceQueue(this.loop);
+    this.#policyLog = new PolicyLog(
+      (level, message, fields) => this.log(level, message, fields),
+      () => this.loop.now,
+    );
     this.#tls = new TlsContexts(recorder, (level, message, fields) => this.log(level, message, fields));
     this.#unknown = new UnknownServices(this.loop, {
       makeService: (config) => this.#makeService(config),
@@ -111,7 +121,18 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
         this.#services.delete(key);
       }
       this.router.update(entries, update.removed, proxy?.outbound ?? null);
+      // Behind the services: a connection that is cut must not find what is gone.
+      if (proxy !== null) this.#recheck();
     });
+  }
+
+  /** The one case in which a reload ends connections: a policy that does not admit them any more. */
+  #recheck(): void {
+    if (this.#changedGates.size === 0) return;
+    for (const [client, { gate }] of [...this.#clients]) {
+      if (gate !== null && this.#changedGates.has(gate)) client.recheck();
+    }
+    this.#changedGates.clear();
   }
 
   #updateProxy(proxy: WorkerProxy): void {
@@ -135,15 +156,23 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
 
   #listenerState(snapshot: ListenerSnapshot): ListenerState {
     const { host, port } = snapshot.listen;
-    const metrics = new TransportMetrics(this.#options.recorder, {
-      direction: snapshot.direction,
-      peer: "src",
+    const { direction } = snapshot;
+    const target = {
       target_addr: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
       target_ip: host,
       target_port: String(port),
       ...(snapshot.tls === undefined ? NO_TLS : TLS),
-    });
-    return { snapshot, metrics, tls: this.#tls.get(snapshot.id), fixedService: snapshot.service };
+    };
+    const metrics = new TransportMetrics(this.#options.recorder, { direction, peer: "src", ...target });
+    const gate = direction === "inbound" ? this.#gate(snapshot, target) : null;
+    return { snapshot, metrics, tls: this.#tls.get(snapshot.id), fixedService: snapshot.service, gate };
+  }
+
+  #gate({ id, policy }: ListenerSnapshot, target: GateLabels): InboundGate {
+    const gate = this.#gates.get(id) ?? new InboundGate(this.#options.recorder, this.#policyLog);
+    this.#gates.set(id, gate);
+    if (gate.update(policy, target)) this.#changedGates.add(gate);
+    return gate;
   }
 
   #updateService(config: WorkerService): RouterEntry {
@@ -256,6 +285,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       return detecting;
     }
     const service = listener.fixedService === null ? this.router.default() : this.router.fixed(listener.fixedService);
+    if (listener.gate?.admitConnection(transport) === false) return null;
     if (service !== null) return new Relay(this, listener, this, transport, service, false);
     this.counters.tcpError(listener.snapshot.direction, "no route");
     return null;
@@ -309,6 +339,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     this.loop.run(() => {
       for (const client of [...this.#clients.keys()]) client.cut();
       for (const service of this.#services.values()) service.remove();
+      this.#policyLog.flush();
       this.#unknown.clear();
       this.loop.closeAll();
     });

@@ -20,6 +20,7 @@ import {
 } from "../core/h1/serialize.ts";
 import type { Lease, Trailers } from "../core/http/exchange.ts";
 import { Framing, type MessageHead } from "../core/http/head.ts";
+import { mayHearReason } from "./client-peer.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
 import type { Transport } from "./transport.ts";
 
@@ -148,7 +149,7 @@ export class ResponseWriter {
     const chunk = this.#transport.reserve(ERROR_RESPONSE_ROOM);
     chunk.length = writeErrorResponse(chunk.bytes, chunk.length, {
       status: row.status,
-      code: errorCode(errorId),
+      code: mayHearReason(errorId, this.#transport) ? errorCode(errorId) : "",
       detail: detail === "" ? row.cause : `${row.cause} (${detail})`,
       close: isLast,
       isHead: this.#isHeadRequest,

@@ -307,6 +307,10 @@ export class Relay implements TransportOwner, ClientConnection {
   /** Opaque connections have no end that Weft could ask for: they go on until the grace period is over. */
   drain(): void {}
 
+  recheck(): void {
+    if (!this.#isClosed && this.#listener.gate?.mayStay(this.#client) === false) this.#close(true);
+  }
+
   cut(): void {
     this.#close(true);
   }

@@ -12,7 +12,7 @@ export interface Route {
   readonly service: Service | null;
   /** What the named port is declared to speak; `detect`: upstreams get what the client spoke. */
   readonly protocol: Protocol;
-  /** Why there is none. */
+  /** Why there is none, or why the request may not go there; else 0. */
   readonly errorId: number;
   readonly detail: string;
 }

@@ -185,6 +185,9 @@ export class TlsConnection implements TransportOwner, ClientConnection, Handshak
     if (this.#stream === null && this.#stash === null) this.#transport.deadlineAt = loop.now + shared.limits.drainIdleMs;
   }
 
+  /** Nothing was asked for yet. */
+  recheck(): void {}
+
   cut(): void {
     this.#transport.close(false);
   }

@@ -5,9 +5,9 @@ import type { Message, ReadOptions } from "./http-lite.ts";
 import { within } from "./wait.ts";
 import { Wire } from "./wire.ts";
 
-/** A connection to a loopback port. Half-open like every socket of Weft: reading goes on after FIN. */
-export async function connect(port: number, host = "127.0.0.1"): Promise<Wire> {
-  const socket = connectSocket({ port, host, allowHalfOpen: true, noDelay: true });
+/** A connection to a loopback port, from a loopback address of choice. Half-open like every socket of Weft: reading goes on after FIN. */
+export async function connect(port: number, host = "127.0.0.1", localAddress?: string): Promise<Wire> {
+  const socket = connectSocket({ port, host, allowHalfOpen: true, noDelay: true, ...(localAddress && { localAddress }) });
   const wire = new Wire(socket);
   await within(
     `a connection to ${host}:${port}`,

@@ -16,6 +16,14 @@ export interface TlsFiles {
   readonly key: string;
 }
 
+/** An inbound listener: `ProxyProcess.listener("inbound")`, or its name. */
+export interface TestInbound {
+  readonly target: string;
+  readonly protocol?: string;
+  readonly tls?: TlsFiles;
+  readonly policy?: string;
+}
+
 export interface ProxyOptions {
   /** By name; `web` is the default service if there is one. */
   readonly services: Readonly<Record<string, TestService>>;
@@ -24,9 +32,17 @@ export interface ProxyOptions {
   readonly limits?: Partial<Record<LimitName, number>>;
   /** Further listeners for one service each; `ProxyProcess.ports` tells where they are. */
   readonly listeners?: Readonly<Record<string, { readonly service: string; readonly protocol?: string; readonly tls?: TlsFiles }>>;
+  /** `host`: where it listens, 127.0.0.1 unless said otherwise. */
+  readonly inbound?: TestInbound & {
+    readonly host?: string;
+    readonly clusterNetworks?: readonly string[];
+    readonly ports?: Readonly<Record<string, TestInbound>>;
+  };
   /** Of the outbound listener. */
   readonly tls?: TlsFiles;
   readonly protocol?: "detect" | "http1" | "http2" | "grpc" | "opaque";
+  /** `spec.identity`. */
+  readonly identity?: Readonly<Record<string, string>>;
   readonly unknown?: "refuse" | "forward";
   readonly allowConnect?: boolean;
   readonly allowOverride?: boolean;
@@ -41,6 +57,21 @@ export interface ProxyPorts {
   readonly outbound: number;
   readonly admin: number;
   readonly listeners: Readonly<Record<string, number>>;
+}
+
+/** Names of the listeners beside the outbound one, whose ports are in `ProxyPorts.listeners`. */
+export function listenerNames({ listeners, inbound }: ProxyOptions): string[] {
+  const names = Object.keys(listeners ?? {});
+  return inbound === undefined ? names : [...names, "inbound", ...Object.keys(inbound.ports ?? {})];
+}
+
+function inboundSpec(inbound: NonNullable<ProxyOptions["inbound"]>, ports: ProxyPorts): object {
+  const { host = "127.0.0.1", ports: further, ...rest } = inbound;
+  return {
+    ...rest,
+    listen: `${host}:${ports.listeners["inbound"]}`,
+    ports: Object.entries(further ?? {}).map(([name, port]) => ({ ...port, port: ports.listeners[name] })),
+  };
 }
 
 export function proxyConfig(options: ProxyOptions, ports: ProxyPorts): string {
@@ -65,6 +96,8 @@ export function proxyConfig(options: ProxyOptions, ports: ProxyPorts): string {
           ...(listener.tls && { tls: listener.tls }),
         })),
       },
+      ...(options.identity && { identity: options.identity }),
+      ...(options.inbound && { inbound: inboundSpec(options.inbound, ports) }),
       admin: { listen: `127.0.0.1:${ports.admin}`, ...(options.shutdownEndpoint && { shutdownEndpoint: true }) },
       ...(options.allowConnect && { allowConnect: true }),
       ...(options.forwarded && { forwarded: true }),

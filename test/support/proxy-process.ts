@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Metrics } from "./metrics.ts";
 import { freePorts } from "./ports.ts";
-import { type ProxyOptions, type ProxyPorts, proxyConfig } from "./proxy-config.ts";
+import { listenerNames, type ProxyOptions, type ProxyPorts, proxyConfig } from "./proxy-config.ts";
 import { waitUntil } from "./wait.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -61,7 +61,7 @@ export class ProxyProcess {
   /** Starts a proxy and waits until it is ready. */
   static async start(options: ProxyOptions): Promise<ProxyProcess> {
     for (let attempt = 1; ; attempt++) {
-      const names = Object.keys(options.listeners ?? {});
+      const names = listenerNames(options);
       const [outbound, admin, ...rest] = await freePorts(2 + names.length);
       const listeners = Object.fromEntries(names.map((name, i) => [name, rest[i]!]));
       const proxy = new ProxyProcess(options, { outbound: outbound!, admin: admin!, listeners });

@@ -66,6 +66,8 @@ export const ERRORS = {
   WEFT_TLS_REQUIRED: { id: 50, origin: "downstream", status: 400, close: true, retry: "never", label: "tls required", cause: "The port has a certificate and takes TLS only; use https." },
   WEFT_TLS_HANDSHAKE: { id: 51, origin: "downstream", status: 0, close: true, retry: "never", label: "tls handshake", cause: "The TLS handshake failed or took longer than tlsHandshakeMs." },
 
+  WEFT_UNAUTHORIZED: { id: 58, origin: "downstream", status: 403, close: false, retry: "never", label: "unauthorized", cause: "The inbound policy does not admit this client." },
+
   // Routing and upstreams (reference: Linkerd's table of synthesised answers).
   WEFT_NO_ROUTE: { id: 60, origin: "internal", status: 404, close: false, retry: "never", label: "no route", cause: "No service has this name, and the request names none that a default could serve." },
   WEFT_CONNECT_FAILED: { id: 61, origin: "upstream", status: 502, close: true, retry: "if-nothing-sent", label: "i/o", cause: "Connecting to the endpoint failed." },

@@ -338,7 +338,7 @@ export function writeLastChunk(out: Buffer, at: number, trailers: Trailers | nul
 
 export interface ErrorAnswer {
   readonly status: number;
-  /** Stable code (ErrorCode), shown in brackets. */
+  /** Stable code (ErrorCode), shown in brackets. Empty: the client is told neither it nor the detail. */
   readonly code: string;
   /** For people: anything outside of visible ASCII becomes a space; cut at `DETAIL_BYTES_MAX`. */
   readonly detail: string;
@@ -363,15 +363,18 @@ export function writeErrorResponse(out: Buffer, at: number, answer: ErrorAnswer)
   p = writeDecimal(out, p, answer.status);
   p = writeText(out, p, ` ${reasonPhrase(answer.status)}\r\nContent-Length: 0\r\nDate: `);
   p = writeText(out, p, answer.now);
-  p = writeText(out, p, "\r\nl5d-proxy-error: [");
-  p = writeText(out, p, answer.code);
-  p = writeText(out, p, "] ");
-  p = writeVisible(out, p, answer.detail);
+  const isTold = answer.code !== "";
+  if (isTold) {
+    p = writeText(out, p, "\r\nl5d-proxy-error: [");
+    p = writeText(out, p, answer.code);
+    p = writeText(out, p, "] ");
+    p = writeVisible(out, p, answer.detail);
+  }
   if (answer.retryAfter !== undefined && answer.retryAfter > 0) {
     p = writeText(out, p, "\r\nRetry-After: ");
     p = writeDecimal(out, p, Math.ceil(answer.retryAfter));
   }
-  if (answer.close) p = writeText(out, p, "\r\nConnection: close\r\nl5d-proxy-connection: close");
+  if (answer.close) p = writeText(out, p, isTold ? "\r\nConnection: close\r\nl5d-proxy-connection: close" : "\r\nConnection: close");
   return writeText(out, p, "\r\n\r\n");
 }
 

@@ -27,6 +27,19 @@ export function parseIp(text: string): string | null {
   return parseIpv4(text) ?? parseIpv6(text);
 }
 
+/** The 16-bit groups of a canonical address: 2 of IPv4, 8 of IPv6. `null` for any other text. */
+export function ipGroups(ip: string): readonly number[] | null {
+  if (ip.includes(":")) return parseGroups(ip);
+  if (parseIpv4(ip) === null) return null;
+  const [a = 0, b = 0, c = 0, d = 0] = ip.split(".").map(Number);
+  return [a * 256 + b, c * 256 + d];
+}
+
+/** The canonical text of `ipGroups`' groups. */
+export function formatIpGroups(groups: readonly number[]): string {
+  return groups.length === GROUPS ? formatGroups(groups) : embeddedIpv4(groups[0] ?? 0, groups[1] ?? 0);
+}
+
 /** A canonical address that only this host can reach. */
 export function isLoopback(ip: string): boolean {
   return ip === "::1" || (ip.startsWith("127.") && !ip.includes(":"));

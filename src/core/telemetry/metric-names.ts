@@ -24,6 +24,12 @@ const METHOD = ["direction", "dst_service", "dst_namespace", "rpc_service", "rpc
 /** Labels of a transport; `peer` is `src` towards the client and `dst` towards the service. */
 const TRANSPORT = ["direction", "peer", "target_addr", "target_ip", "target_port", "tls", "no_tls_reason"] as const;
 
+/** Labels of policies (linkerd.md 2.4): the listener and its policy, the route, the rule that admitted, the client. */
+const AUTHZ_TARGET = ["target_addr", "target_ip", "target_port", "srv_group", "srv_kind", "srv_name", "srv_port"] as const;
+const AUTHZ_ROUTE = ["route_group", "route_kind", "route_name"] as const;
+const AUTHZ_RULE = ["authz_group", "authz_kind", "authz_name"] as const;
+const AUTHZ_CLIENT = ["tls", "no_tls_reason", "client_id"] as const;
+
 export const METRICS = {
   request_total: { type: "counter", labels: ENDPOINT, help: "Requests sent to an endpoint." },
   response_total: {
@@ -67,6 +73,32 @@ export const METRICS = {
     type: "counter",
     labels: [...TRANSPORT, "errno"],
     help: "Connections that closed; errno is empty for a clean end, worker_lost when a worker died with it.",
+  },
+
+  inbound_http_authz_allow_total: {
+    type: "counter",
+    labels: [...AUTHZ_TARGET, ...AUTHZ_ROUTE, ...AUTHZ_RULE, ...AUTHZ_CLIENT],
+    help: "Inbound requests that a policy admitted, by the rule that did.",
+  },
+  inbound_http_authz_deny_total: {
+    type: "counter",
+    labels: [...AUTHZ_TARGET, ...AUTHZ_ROUTE, ...AUTHZ_CLIENT],
+    help: "Inbound requests that the policy refused.",
+  },
+  inbound_tcp_authz_allow_total: {
+    type: "counter",
+    labels: [...AUTHZ_TARGET, ...AUTHZ_RULE, ...AUTHZ_CLIENT],
+    help: "Inbound opaque connections that a policy admitted, by the rule that did.",
+  },
+  inbound_tcp_authz_deny_total: {
+    type: "counter",
+    labels: [...AUTHZ_TARGET, ...AUTHZ_CLIENT],
+    help: "Inbound opaque connections that the policy refused.",
+  },
+  inbound_tcp_authz_terminate_total: {
+    type: "counter",
+    labels: [...AUTHZ_TARGET, ...AUTHZ_CLIENT],
+    help: "Established inbound connections and tunnels that were cut because the policy changed.",
   },
 
   outbound_http_errors_total: {

@@ -36,7 +36,7 @@ export function importsOf(source: string): Import[] {
 /** What each layer under src may import of Weft. Paths that end in "/" are folders. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "src/core/": ["src/core/"],
-  "src/config/": ["src/config/", "src/core/errors/", "src/core/route/", "src/core/util/"],
+  "src/config/": ["src/config/", "src/core/errors/", "src/core/policy/", "src/core/route/", "src/core/util/"],
   "src/workers/": ["src/workers/", "src/core/", "src/config/snapshot.ts", "src/config/limits.ts", "src/admin/"].concat(
     // For the supervisor: loading happens in a thread of its own, behind these; what worker threads may reach is tested beside this.
     ["address", "config-source", "load-in-worker", "problem", "watch", "watch-files", "worker-update"].map(

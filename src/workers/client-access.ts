@@ -1,0 +1,56 @@
+// What a connection's requests have in common on their way to a service: the policy's pass, and the client's address as text.
+
+import { Buffer } from "node:buffer";
+import { ERRORS } from "../core/errors/error-codes.ts";
+import type { MessageHead } from "../core/http/head.ts";
+import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
+import type { Pass } from "./inbound-gate.ts";
+import type { Route } from "./router.ts";
+import type { Transport } from "./transport.ts";
+
+export class ClientAccess {
+  readonly #context: ForwarderContext;
+  readonly #listener: ListenerState;
+  readonly #transport: Transport;
+  #pass: Pass | null = null;
+  #forwardedFor: Buffer | null = null;
+
+  constructor(context: ForwarderContext, listener: ListenerState, transport: Transport) {
+    this.#context = context;
+    this.#listener = listener;
+    this.#transport = transport;
+  }
+
+  /** The client's address for X-Forwarded-For, null while `forwarded` is off. */
+  get forwardedFor(): Buffer | null {
+    if (!this.#context.forwarded) return null;
+    this.#forwardedFor ??= Buffer.from(this.#transport.peerAddress().address, "latin1");
+    return this.#forwardedFor;
+  }
+
+  /** Where a request goes; nowhere when the listener's policy refuses it. Counts it there. */
+  route(head: MessageHead): Route {
+    const { router } = this.#context;
+    const { fixedService } = this.#listener;
+    if (!this.admitsRequest()) return this.#refusal(fixedService);
+    return fixedService === null ? router.route(head) : router.routeTo(fixedService);
+  }
+
+  /** Counts a request at the listener's policy. */
+  admitsRequest(): boolean {
+    const { gate } = this.#listener;
+    if (gate === null) return true;
+    if (!gate.isCurrent(this.#pass)) this.#pass = gate.passOf(this.#transport);
+    return gate.admitRequest(this.#pass, this.#transport);
+  }
+
+  #refusal(key: string | null): Route {
+    const service = key === null ? null : this.#context.router.fixed(key);
+    return { service, protocol: "detect", errorId: ERRORS.WEFT_UNAUTHORIZED.id, detail: this.#listener.gate?.policyName ?? "" };
+  }
+
+  /** After a change of the policy: may a tunnel of this client stay? False is counted as a connection that is cut. */
+  mayStay(): boolean {
+    return this.#listener.gate?.mayStay(this.#transport) ?? true;
+  }
+}
