@@ -2,8 +2,11 @@
 //
 // A connect that fails makes the endpoint not ready for a pause that doubles (reconnectBackoffMinMs to MaxMs, jittered); then it
 // is ready again, and the next request is the probe.
+//
+// A reload may bring thousands of endpoints, most of which are never used, and requests wait while they are made: until its first use
+// an endpoint is what a picker needs and no more.
 
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { EWMA_DECAY_MS, EWMA_DEFAULT_RTT_MS, PeakEwma } from "../core/balance/ewma.ts";
 import { NOT_MEMBER, type PickableEndpoint } from "../core/balance/picker.ts";
 import { ERRORS } from "../core/errors/error-codes.ts";
@@ -26,40 +29,42 @@ const HTTP1_MARK_MS = 60_000;
 /** A connection that only closes proves nothing: a server that restarts does that, too. Two in a row are believed. */
 const UNSPOKEN_MAX = 2;
 
+const NO_CONNECTIONS: H1Pool["stats"] = { connections: 0, idle: 0, waiting: 0 };
+
 /** What an endpoint needs of its service. */
 export interface EndpointOwner {
   readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
   setReady(endpoint: Endpoint, isReady: boolean): void;
 }
 
-export interface EndpointInit {
-  readonly address: string;
+/** What an endpoint has from its first use on. */
+export interface EndpointParts {
   readonly host: string;
   readonly port: number;
   readonly isIpv6: boolean;
+  /** It is the proxy itself: forwarding there would be a loop. */
   readonly isOwnListener: boolean;
+  /** Host for requests that have none. */
+  readonly hostFallback: Buffer;
   readonly metrics: EndpointMetrics;
   readonly transportMetrics: TransportMetrics;
 }
 
 export class Endpoint implements PickableEndpoint, PoolOwner {
   readonly address: string;
-  readonly isOwnListener: boolean;
-  readonly metrics: EndpointMetrics;
-  /** Host for requests that have none. */
-  readonly hostFallback: Buffer;
   readonly ewma: PeakEwma;
   inFlight = 0;
   isReady = true;
   readyIndex = NOT_MEMBER;
   isRemoved = false;
   readonly context: ForwarderContext;
-  readonly target: PoolOwner["target"];
 
   readonly #owner: EndpointOwner;
-  readonly #transportMetrics: TransportMetrics;
-  readonly #h1: H1Pool;
-  /** Made for the first request that wants it. */
+  #parts: EndpointParts | null = null;
+  /** Each is made for the first request that wants it. */
+  #h1: H1Pool | null = null;
   #h2: H2Pool | null = null;
   /** It has sent SETTINGS once: later connections are used without waiting for theirs. */
   speaksHttp2 = false;
@@ -70,22 +75,41 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
   #failures = 0;
   #readyTimer: NodeJS.Timeout | null = null;
 
-  constructor(context: ForwarderContext, owner: EndpointOwner, init: EndpointInit) {
+  /** @param address `ip:port` or `[ip6]:port` */
+  constructor(context: ForwarderContext, owner: EndpointOwner, address: string) {
     this.context = context;
     this.#owner = owner;
-    this.address = init.address;
-    this.target = { host: init.host, port: init.port, isIpv6: init.isIpv6 };
-    this.isOwnListener = init.isOwnListener;
-    this.metrics = init.metrics;
-    this.#transportMetrics = init.transportMetrics;
-    this.hostFallback = Buffer.from(init.address, "latin1");
+    this.address = address;
     this.ewma = new PeakEwma(EWMA_DECAY_MS, EWMA_DEFAULT_RTT_MS, context.loop.now);
-    this.#h1 = new H1Pool(this);
+  }
+
+  get #used(): EndpointParts {
+    return (this.#parts ??= this.context.endpointParts(this.#owner, this.address));
+  }
+
+  get #http1(): H1Pool {
+    return (this.#h1 ??= new H1Pool(this));
+  }
+
+  get target(): PoolOwner["target"] {
+    return this.#used;
+  }
+
+  get isOwnListener(): boolean {
+    return this.#used.isOwnListener;
+  }
+
+  get hostFallback(): Buffer {
+    return this.#used.hostFallback;
+  }
+
+  get metrics(): EndpointMetrics {
+    return this.#used.metrics;
   }
 
   /** Gives the waiter a connection, or a stream of one: at once or later. `isFresh`: only a new one will do. */
   acquire(waiter: Waiter, isFresh: boolean): void {
-    if (!waiter.wantsHttp2 || (waiter.takesHttp1 && this.isHttp1)) this.#h1.acquire(waiter, isFresh);
+    if (!waiter.wantsHttp2 || (waiter.takesHttp1 && this.isHttp1)) this.#http1.acquire(waiter, isFresh);
     else (this.#h2 ??= new H2Pool(this)).acquire(waiter, isFresh);
   }
 
@@ -97,18 +121,19 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   /** A bare connection turned out to be for HTTP/1: it joins the pool. */
   adopt(transport: Transport): void {
-    this.#h1.adopt(transport);
+    this.#http1.adopt(transport);
   }
 
   connected(transport: Transport): void {
     this.#failures = 0;
-    this.#transportMetrics.opened();
-    transport.setMeter(this.#transportMetrics);
+    const { transportMetrics } = this.#used;
+    transportMetrics.opened();
+    transport.setMeter(transportMetrics);
     if (!this.isReady) this.#becomeReady();
   }
 
   disconnected(errno: number): void {
-    this.#transportMetrics.closed(errnoName(errno));
+    this.#used.transportMetrics.closed(errnoName(errno));
   }
 
   failWaiters(waiters: readonly Waiter[], errno: number): void {
@@ -158,7 +183,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     this.#readyTimer = null;
     if (this.isRemoved) return;
     this.#owner.setReady(this, true);
-    this.#h1.dialForWaiters();
+    this.#h1?.dialForWaiters();
     this.#h2?.dialForWaiters();
   }
 
@@ -167,7 +192,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     this.isRemoved = true;
     if (this.#readyTimer !== null) clearTimeout(this.#readyTimer);
     this.#readyTimer = null;
-    this.#h1.closeIdle();
+    this.#h1?.closeIdle();
     this.#h2?.retire();
   }
 
@@ -178,7 +203,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
       ready: this.isReady,
       ewmaMs: Number(this.ewma.estimate(this.context.loop.now).toFixed(3)),
       inFlight: this.inFlight,
-      ...this.#h1.stats,
+      ...(this.#h1?.stats ?? NO_CONNECTIONS),
       ...(this.#h2 === null ? {} : { http2: this.#h2.stats }),
     };
   }

@@ -5,6 +5,7 @@ import type { RequestEdits } from "../core/http/exchange.ts";
 import type { Random } from "../core/util/random.ts";
 import type { ListenerSnapshot } from "../config/snapshot.ts";
 import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
+import type { EndpointOwner, EndpointParts } from "./endpoint.ts";
 import type { LogFields, LogLevel } from "./forwarder-types.ts";
 import type { H1Shared } from "./h1-shared.ts";
 import type { H2Shared } from "./h2-shared.ts";
@@ -33,6 +34,8 @@ export interface ForwarderContext {
   /** Null while the access log is off: nothing is gathered then. */
   readonly accessLog: AccessLog | null;
   recordOverhead(us: number): void;
+  /** What an endpoint needs from its first use on. */
+  endpointParts(owner: EndpointOwner, address: string): EndpointParts;
   onConnectFailed(serviceKey: string, address: string): void;
   log(level: LogLevel, message: string, fields?: LogFields): void;
 }

@@ -18,7 +18,7 @@ import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { DetectConnection } from "./detect-connection.ts";
 import { DownstreamH1 } from "./downstream-h1.ts";
 import { DownstreamH2 } from "./downstream-h2.ts";
-import { Endpoint } from "./endpoint.ts";
+import type { EndpointOwner, EndpointParts } from "./endpoint.ts";
 import { errnoName } from "./errno.ts";
 import { ForwarderCounters } from "./forwarder-counters.ts";
 import type { AccessLog, Counters, ForwarderContext, ListenerState } from "./forwarder-context.ts";
@@ -101,7 +101,6 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     this.#tls = new TlsContexts(recorder, (level, message, fields) => this.log(level, message, fields));
     this.#unknown = new UnknownServices(this.loop, {
       makeService: (config) => this.#makeService(config),
-      updateService: (service, config) => service.update(config, (address, owner) => this.#makeEndpoint(config, address, owner)),
       forgetRoutes: () => this.router.forget(),
     });
     this.router = new Router(NO_RULES, (host, port) => this.#unknown.get(host, port));
@@ -181,7 +180,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       service = this.#makeService(config);
       this.#services.set(config.key, service);
     }
-    service.update(config, (address, owner) => this.#makeEndpoint(config, address, owner));
+    service.update(config);
     return { key: config.key, hosts: config.hosts, ports: config.ports, service };
   }
 
@@ -194,34 +193,35 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     return new Service(this, config, this.#endpointMetrics(config, "", "", ""), grpc);
   }
 
-  #makeEndpoint(config: WorkerService, address: string, owner: Service): Endpoint {
+  /** Called when an endpoint is used for the first time, not when it is configured. */
+  endpointParts(owner: EndpointOwner, address: string): EndpointParts {
     const { host, port } = splitAddress(address);
-    return new Endpoint(this, owner, {
-      address,
+    return {
       host,
       port,
       isIpv6: host.includes(":"),
       isOwnListener: this.#ownListeners.has(host, port),
-      metrics: this.#endpointMetrics(config, address, host, String(port)),
+      hostFallback: Buffer.from(address, "latin1"),
+      metrics: this.#endpointMetrics(owner, address, host, String(port)),
       transportMetrics: new TransportMetrics(this.#options.recorder, {
-        direction: directionOf(config),
+        direction: directionOf(owner),
         peer: "dst",
         target_addr: address,
         target_ip: host,
         target_port: String(port),
         tls: "no_identity",
         no_tls_reason: "disabled",
-        dst_service: config.name,
-        dst_namespace: config.namespace,
+        dst_service: owner.name,
+        dst_namespace: owner.namespace,
       }),
-    });
+    };
   }
 
-  #endpointMetrics(config: WorkerService, address: string, ip: string, port: string): EndpointMetrics {
+  #endpointMetrics(owner: Omit<EndpointOwner, "setReady">, address: string, ip: string, port: string): EndpointMetrics {
     return new EndpointMetrics(this.#options.recorder, {
-      direction: directionOf(config),
-      dst_service: config.name,
-      dst_namespace: config.namespace,
+      direction: directionOf(owner),
+      dst_service: owner.name,
+      dst_namespace: owner.namespace,
       target_addr: address,
       target_ip: ip,
       target_port: port,
@@ -381,8 +381,8 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   }
 }
 
-function directionOf(config: WorkerService): "inbound" | "outbound" {
-  return config.key.startsWith("inbound/") ? "inbound" : "outbound";
+function directionOf({ key }: { readonly key: string }): "inbound" | "outbound" {
+  return key.startsWith("inbound/") ? "inbound" : "outbound";
 }
 
 export function createForwarder(options: ForwarderOptions): ForwarderLike {

@@ -9,7 +9,7 @@ import { ERRORS } from "../core/errors/error-codes.ts";
 import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import type { GrpcMetrics } from "../core/telemetry/grpc-metrics.ts";
 import type { LoadBalancer, Protocol, WorkerService } from "../config/snapshot.ts";
-import type { Endpoint, EndpointOwner } from "./endpoint.ts";
+import { Endpoint, type EndpointOwner } from "./endpoint.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
 import { type Waiter, WaiterQueue } from "./waiter-queue.ts";
 
@@ -99,8 +99,8 @@ export class Service implements EndpointOwner {
     for (const waiter of this.#queue.takeAll()) waiter.onUnavailable(errorId, detail);
   }
 
-  /** New configuration or addresses: what stays is not touched. `make` builds an endpoint for an address that is new. */
-  update(config: WorkerService, make: (address: string, service: Service) => Endpoint): void {
+  /** New configuration or addresses: what stays is not touched. */
+  update(config: WorkerService): void {
     this.config = config;
     const wanted = new Set(config.endpoints);
     for (const [address, endpoint] of this.endpoints) {
@@ -109,7 +109,7 @@ export class Service implements EndpointOwner {
       endpoint.remove();
     }
     for (const address of wanted) {
-      if (!this.endpoints.has(address)) this.endpoints.set(address, make(address, this));
+      if (!this.endpoints.has(address)) this.endpoints.set(address, new Endpoint(this.#context, this, address));
     }
     const members = [...this.endpoints.values()];
     if (config.loadBalancer !== this.#kind) {

@@ -29,7 +29,6 @@ interface Entry {
 
 export interface UnknownServicesOwner {
   makeService(config: WorkerService): Service;
-  updateService(service: Service, config: WorkerService): void;
   /** Remembered routes may name a service that is gone. */
   forgetRoutes(): void;
 }
@@ -71,7 +70,7 @@ export class UnknownServices {
           return;
         }
         const endpoints = addresses.map(({ address }) => (isIPv6(address) ? `[${address}]:${entry.port}` : `${address}:${entry.port}`));
-        this.#owner.updateService(entry.service, configOf(entry.service.key, entry.host, endpoints));
+        entry.service.update(configOf(entry.service.key, entry.host, endpoints));
       });
     });
   }
