@@ -57,7 +57,7 @@ class End implements H2ConnectionOwner {
   constructor(isServer: boolean, accept: (stream: H2Stream) => H2StreamOwner) {
     this.accept = accept;
     const limits = DEFAULT_H2_LIMITS;
-    const shared = { owner: this, output: this.output, limits, scratch, isHttps: false, takesExtendedConnect: false };
+    const shared = { owner: this, output: this.output, limits, scratch, isHttps: false, isMesh: false, takesExtendedConnect: false };
     this.connection = new H2Connection({ isServer, ...shared });
     this.connection.begin();
   }

@@ -400,8 +400,10 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
       return;
     }
     const { limits } = this.#connection.context.shared;
+    const { isMesh } = this.#connection;
     const queued = stream.queuedBytes;
-    if (queued === 0 || queued !== this.#stalledBytes) {
+    // Another proxy gives credit when its client has read; who is too slow, it finds out itself, and nearer.
+    if (isMesh || queued === 0 || queued !== this.#stalledBytes) {
       this.#stalledBytes = queued;
       this.#stalledSince = now;
     } else if (now - this.#stalledSince > limits.writeDeadlineMs) {
@@ -415,7 +417,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
       if (now - this.#tunnelAt > idleMs) this.cutTunnel();
       return;
     }
-    if (this.#isRequestRead || this.#isAnswered || this.#isUpgrade || limits.bodyMinBytesPerSecond === 0) return;
+    if (isMesh || this.#isRequestRead || this.#isAnswered || this.#isUpgrade || limits.bodyMinBytesPerSecond === 0) return;
     if (now - this.#rateSince < limits.bodyRateWindowMs) return;
     const isSlow = this.#rateBytes < (limits.bodyMinBytesPerSecond * limits.bodyRateWindowMs) / 1000;
     // gRPC streams are silent for hours, and both sides know it.

@@ -33,6 +33,8 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
   readonly context: ForwarderContext;
   readonly transport: Transport;
   readonly access: ClientAccess;
+  /** The client is another proxy of the mesh. */
+  readonly isMesh: boolean;
   readonly #owner: ClientOwner;
   readonly #h2: H2Session;
   readonly #streams: DownstreamH2Stream[] = [];
@@ -62,7 +64,8 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
     transport.owner = this;
     transport.gathers = true;
     transport.readMode = ReadMode.adaptive;
-    this.#h2 = context.h2.server(this, transport);
+    this.isMesh = listener.isMesh;
+    this.#h2 = context.h2.server(this, transport, listener.isMesh);
     this.#h2.begin();
     this.flush();
     this.#watchIdle();

@@ -36,6 +36,8 @@ export interface EndpointOwner {
   readonly key: string;
   readonly name: string;
   readonly namespace: string;
+  /** Who must be at an address; null: anybody. */
+  identityOf(address: string): string | null;
   setReady(endpoint: Endpoint, isReady: boolean): void;
 }
 
@@ -48,6 +50,8 @@ export interface EndpointParts {
   readonly isOwnListener: boolean;
   /** Host for requests that have none. */
   readonly hostFallback: Buffer;
+  /** Another proxy of the mesh is there: everything goes to it as HTTP/2. */
+  readonly isMesh: boolean;
   readonly metrics: EndpointMetrics;
   readonly transportMetrics: TransportMetrics;
 }
@@ -99,6 +103,10 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     return this.#used.isOwnListener;
   }
 
+  get isMesh(): boolean {
+    return this.#used.isMesh;
+  }
+
   get hostFallback(): Buffer {
     return this.#used.hostFallback;
   }
@@ -109,8 +117,9 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   /** Gives the waiter a connection, or a stream of one: at once or later. `isFresh`: only a new one will do. */
   acquire(waiter: Waiter, isFresh: boolean): void {
-    if (!waiter.wantsHttp2 || (waiter.takesHttp1 && this.isHttp1)) this.#http1.acquire(waiter, isFresh);
-    else (this.#h2 ??= new H2Pool(this)).acquire(waiter, isFresh);
+    const isHttp2 = this.isMesh || (waiter.wantsHttp2 && !(waiter.takesHttp1 && this.isHttp1));
+    if (isHttp2) (this.#h2 ??= new H2Pool(this)).acquire(waiter, isFresh);
+    else this.#http1.acquire(waiter, isFresh);
   }
 
   /** For relays: a bare connection, not pooled. The caller owns it and counts it with `relayOpened`/`relayClosed`. */
@@ -143,7 +152,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
   }
 
   get isHttp1(): boolean {
-    return this.#isHttp1Until > this.context.loop.now;
+    return !this.isMesh && this.#isHttp1Until > this.context.loop.now;
   }
 
   spokeHttp2(): void {

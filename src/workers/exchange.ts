@@ -144,7 +144,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.responseBytes = 0;
     this.wantsHttp2 = wantsHttp2(head, route.protocol);
     this.takesHttp1 = route.protocol === "detect";
-    this.#call = head.version === 20 && route.service !== null && isGrpc(head) ? this.#beginCall(head, route.service) : null;
+    this.#call = head.sentVersion === 20 && route.service !== null && isGrpc(head) ? this.#beginCall(head, route.service) : null;
     this.#replay.begin(this.wantsHttp2);
     if (route.service === null || route.errorId !== 0) {
       this.#answerError(route.errorId, route.detail);
@@ -283,7 +283,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   onSwitchingProtocols(head: MessageHead): boolean {
     this.#context.loop.touch(this);
     const request = this.#head!;
-    if (!request.hasUpgrade || !request.saysUpgrade || request.version === 10) return false;
+    if (!request.hasUpgrade || !request.saysUpgrade || !head.hasUpgrade || request.version === 10) return false;
     this.#phase = Phase.tunnel;
     this.#isRequestDone = false;
     this.#isResponseEnded = false;
@@ -295,7 +295,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
 
   onResponseHead(head: MessageHead, framing: Framing): boolean {
     this.#context.loop.touch(this);
-    if (head.status < 300 && this.#head!.hasUpgrade && this.#head!.version === 20) {
+    if (head.status < 300 && this.#head!.hasUpgrade && this.#head!.sentVersion === 20) {
       this.#refuseUnswitched(head.status);
       return false;
     }
@@ -488,5 +488,5 @@ const RESET_LABELS: Readonly<Partial<Record<ResetReason, string>>> = {
 function wantsHttp2(head: MessageHead, protocol: Protocol): boolean {
   if (head.hasUpgrade) return false;
   if (protocol === "http2" || protocol === "grpc") return true;
-  return protocol !== "http1" && head.version === 20;
+  return protocol !== "http1" && head.sentVersion === 20;
 }

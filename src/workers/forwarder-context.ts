@@ -80,4 +80,6 @@ export interface ListenerState {
   readonly fixedService: string | null;
   /** Inbound: who may come in. The same object for all states of a listener. */
   readonly gate: InboundGate | null;
+  /** Its HTTP/2 connections are those of other proxies of the mesh. */
+  readonly isMesh: boolean;
 }

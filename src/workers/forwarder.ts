@@ -33,6 +33,7 @@ import { Relay } from "./relay.ts";
 import { Router, type RouterEntry } from "./router.ts";
 import { Service } from "./service.ts";
 import { SilenceQueue } from "./silence-queue.ts";
+import { isMeshPlain } from "./test-hooks.ts";
 import { TlsConnection } from "./tls-connection.ts";
 import { TlsContexts } from "./tls-contexts.ts";
 import { NOBODY, Transport } from "./transport.ts";
@@ -77,10 +78,12 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly #policyLog: PolicyLog;
   #ownListeners = new OwnListeners([]);
   readonly #bugSlot: number;
+  readonly #isMeshPlain: boolean;
 
   constructor(options: ForwarderOptions) {
     assertNativeHandles();
     this.#options = options;
+    this.#isMeshPlain = options.testHooks && isMeshPlain(process.env);
     const { recorder } = options;
     this.#overhead = recorder.hdr("proxy_overhead_us", {}, 3);
     const delay = recorder.hdr("proxy_loop_delay_us", {}, 3);
@@ -164,7 +167,8 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     };
     const metrics = new TransportMetrics(this.#options.recorder, { direction, peer: "src", ...target });
     const gate = direction === "inbound" ? this.#gate(snapshot, target) : null;
-    return { snapshot, metrics, tls: this.#tls.get(snapshot.id), fixedService: snapshot.service, gate };
+    const isMesh = this.#isMeshPlain && direction === "inbound";
+    return { snapshot, metrics, tls: this.#tls.get(snapshot.id), fixedService: snapshot.service, gate, isMesh };
   }
 
   #gate({ id, policy }: ListenerSnapshot, target: GateLabels): InboundGate {
@@ -201,6 +205,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       port,
       isIpv6: host.includes(":"),
       isOwnListener: this.#ownListeners.has(host, port),
+      isMesh: this.#isMeshPlain && owner.identityOf(address) !== null,
       hostFallback: Buffer.from(address, "latin1"),
       metrics: this.#endpointMetrics(owner, address, host, String(port)),
       transportMetrics: new TransportMetrics(this.#options.recorder, {
@@ -217,7 +222,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     };
   }
 
-  #endpointMetrics(owner: Omit<EndpointOwner, "setReady">, address: string, ip: string, port: string): EndpointMetrics {
+  #endpointMetrics(owner: Pick<EndpointOwner, "key" | "name" | "namespace">, address: string, ip: string, port: string): EndpointMetrics {
     return new EndpointMetrics(this.#options.recorder, {
       direction: directionOf(owner),
       dst_service: owner.name,

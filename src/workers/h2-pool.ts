@@ -75,8 +75,13 @@ export class H2Pool implements UpstreamH2Owner {
     this.#owner.failWaiters(this.#waiters.takeAll(), errno);
   }
 
+  /** What a proxy of the mesh takes has to be known before a request goes: its SETTINGS say whether Upgrade can cross. */
   get canTrust(): boolean {
-    return this.#owner.speaksHttp2;
+    return this.#owner.speaksHttp2 && !this.#owner.isMesh;
+  }
+
+  get isMesh(): boolean {
+    return this.#owner.isMesh;
   }
 
   onSpoke(): void {

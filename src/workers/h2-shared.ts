@@ -21,19 +21,28 @@ export class H2Shared {
     this.#scratch = null;
   }
 
-  /** The protocol of a client's connection. */
-  server(owner: H2ConnectionOwner, output: H2Output): H2Session {
-    return this.#connection(owner, output, true);
+  /** The protocol of a client's connection; `isMesh`: of another proxy's. */
+  server(owner: H2ConnectionOwner, output: H2Output, isMesh: boolean): H2Session {
+    return this.#connection(owner, output, true, isMesh);
   }
 
   /** The protocol of a connection to an endpoint. */
-  client(owner: H2ConnectionOwner, output: H2Output): H2Session {
-    return this.#connection(owner, output, false);
+  client(owner: H2ConnectionOwner, output: H2Output, isMesh: boolean): H2Session {
+    return this.#connection(owner, output, false, isMesh);
   }
 
-  #connection(owner: H2ConnectionOwner, output: H2Output, isServer: boolean): H2Session {
+  #connection(owner: H2ConnectionOwner, output: H2Output, isServer: boolean, isMesh: boolean): H2Session {
     this.#scratch ??= new H2Scratch(this.#limits);
     const limits = this.#limits;
-    return new H2Connection({ isServer, owner, output, limits, scratch: this.#scratch, isHttps: false, takesExtendedConnect: isServer });
+    return new H2Connection({
+      isServer,
+      owner,
+      output,
+      limits,
+      scratch: this.#scratch,
+      isHttps: false,
+      isMesh,
+      takesExtendedConnect: isServer,
+    });
   }
 }

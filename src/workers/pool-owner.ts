@@ -10,6 +10,8 @@ export interface PoolOwner {
   readonly address: string;
   readonly target: { readonly host: string; readonly port: number; readonly isIpv6: boolean };
   readonly isReady: boolean;
+  /** Another proxy of the mesh is there. */
+  readonly isMesh: boolean;
   /** The configuration or DNS no longer has it. */
   readonly isRemoved: boolean;
   /** A connect succeeded: it is counted, and the endpoint is ready. */

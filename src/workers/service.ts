@@ -59,6 +59,10 @@ export class Service implements EndpointOwner {
     return ports.every(({ protocol }) => protocol === first) ? first : "detect";
   }
 
+  identityOf(address: string): string | null {
+    return this.config.identities?.[address] ?? null;
+  }
+
   get hasReady(): boolean {
     return this.#picker.readyCount > 0;
   }

@@ -20,6 +20,11 @@ export function hasTestHooks(environment: NodeJS.ProcessEnv): boolean {
   return environment["WEFT_TEST_HOOKS"] === "1";
 }
 
+/** The mesh without its TLS: what proxies say to each other can be read. */
+export function isMeshPlain(environment: NodeJS.ProcessEnv): boolean {
+  return environment["WEFT_TEST_MESH"] === "plain";
+}
+
 /** The DNS server that the tests brought, as `ip:port` in WEFT_TEST_DNS. */
 export function testDnsServer(environment: NodeJS.ProcessEnv): { server?: string } {
   const server = environment["WEFT_TEST_DNS"];

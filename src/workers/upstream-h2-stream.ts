@@ -12,7 +12,7 @@ import {
   type Trailers,
   type UpstreamStream,
 } from "../core/http/exchange.ts";
-import type { MessageHead } from "../core/http/head.ts";
+import { type MessageHead, Method } from "../core/http/head.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
 import type { UpstreamH2 } from "./upstream-h2.ts";
 
@@ -32,6 +32,9 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
   #hasHead = false;
   #informational = 0;
   #isRequestDone = false;
+  /** A tunnel was asked for; what the request is, is not known to be over before the answer. */
+  #asksTunnel = false;
+  #isTunnel = false;
   #isTouched = false;
   /** Of the response's head; 0: none. */
   #deadlineAt = 0;
@@ -52,6 +55,8 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     this.#hasHead = false;
     this.#informational = 0;
     this.#isRequestDone = false;
+    this.#asksTunnel = false;
+    this.#isTunnel = false;
     this.#isTouched = false;
     this.#deadlineAt = 0;
     this.#stalledBytes = 0;
@@ -60,7 +65,9 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
   // --- UpstreamStream -----------------------------------------------------------------------------------------------
 
   sendRequestHead(head: MessageHead, edits: RequestEdits): boolean {
-    this.#stream!.sendRequestHead(head, edits, false, false);
+    const isUpgrade = head.hasUpgrade && head.saysUpgrade && this.#connection.takesUpgrade;
+    this.#asksTunnel = isUpgrade || head.method === Method.connect;
+    this.#stream!.sendRequestHead(head, edits, false, isUpgrade);
     return false;
   }
 
@@ -75,6 +82,11 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
   sendEnd(trailers: Trailers | null): void {
     const stream = this.#stream;
     if (stream === null) return;
+    if (this.#asksTunnel && !this.#isTunnel && !this.#hasHead) {
+      // The end of a head alone: what follows, if anything does, is the tunnel's.
+      this.#connection.flush();
+      return;
+    }
     stream.sendEnd(trailers);
     this.#isRequestDone = true;
     const timeout = this.#connection.context.shared.limits.responseTimeoutMs;
@@ -133,7 +145,7 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
   onHead(head: MessageHead, isEnd: boolean): void {
     const exchange = this.#exchange;
     if (exchange === null) return;
-    if (head.status < 200) {
+    if (head.status < 200 && head.status !== 101) {
       if (++this.#informational > INFORMATIONAL_MAX) this.#protocolError();
       else exchange.onInformational(head);
       return;
@@ -141,8 +153,27 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     this.#hasHead = true;
     this.#deadlineAt = 0;
     this.#isTouched = true;
+    if (head.status === 101) {
+      this.#onSwitched(exchange, head, isEnd);
+      return;
+    }
+    if (this.#asksTunnel) {
+      // An ordinary answer: there is no tunnel, and the request is over.
+      this.#stream!.sendEnd(null);
+      this.#isRequestDone = true;
+    }
     exchange.onResponseHead(head, head.framing);
     if (isEnd && this.#exchange === exchange) this.#end(null);
+  }
+
+  /** Bytes of the tunnel from here on, until both ends have come. */
+  #onSwitched(exchange: ExchangeResponseSide, head: MessageHead, isEnd: boolean): void {
+    this.#isTunnel = true;
+    if (!exchange.onSwitchingProtocols(head)) {
+      this.#protocolError();
+      return;
+    }
+    if (isEnd && this.#exchange === exchange) exchange.responseEnd(null);
   }
 
   onHeadRefused(): void {
@@ -163,7 +194,9 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
   }
 
   onEnd(trailers: Trailers | null): void {
-    if (this.#exchange !== null) this.#end(trailers);
+    if (this.#exchange === null) return;
+    if (this.#isTunnel) this.#exchange.responseEnd(null);
+    else this.#end(trailers);
   }
 
   #end(trailers: Trailers | null): void {
@@ -225,7 +258,8 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
       return;
     }
     const queued = stream.queuedBytes;
-    if (queued === 0 || queued !== this.#stalledBytes) {
+    // Another proxy has the application's deadline, and gives credit when that has read.
+    if (this.#connection.isMesh || queued === 0 || queued !== this.#stalledBytes) {
       this.#stalledBytes = queued;
       this.#stalledSince = now;
     } else if (now - this.#stalledSince > this.#connection.context.shared.limits.writeDeadlineMs) {

@@ -32,6 +32,8 @@ export interface UpstreamH2Owner {
   onConnectFailed(connection: UpstreamH2, errno: number): void;
   /** It has room for another stream. */
   onRoom(connection: UpstreamH2): void;
+  /** Another proxy of the mesh is there. */
+  readonly isMesh: boolean;
   /** The endpoint is known to speak HTTP/2. */
   readonly canTrust: boolean;
   /** Its SETTINGS came. */
@@ -67,7 +69,7 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
     this.#transport.deadlineAt = loop.now + shared.limits.connectTimeoutMs;
     this.#transport.gathers = true;
     this.#transport.readMode = ReadMode.adaptive;
-    this.#h2 = context.h2.client(this, this.#transport);
+    this.#h2 = context.h2.client(this, this.#transport, owner.isMesh);
   }
 
   /** Begins to connect. The owner hears `onConnected` or `onConnectFailed`, later. */
@@ -144,6 +146,15 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
 
   get hasRoom(): boolean {
     return this.#phase === Phase.open && this.#h2.hasRoom;
+  }
+
+  get isMesh(): boolean {
+    return this.#owner.isMesh;
+  }
+
+  /** It is a proxy of the mesh that takes Upgrade as extended CONNECT. */
+  get takesUpgrade(): boolean {
+    return this.#owner.isMesh && this.#h2.peerTakesExtendedConnect;
   }
 
   /** A stream for the waiter, null when there is none to have. */

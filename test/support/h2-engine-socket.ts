@@ -24,7 +24,7 @@ export class EngineSocket implements H2ConnectionOwner {
     this.socket = socket;
     this.#accept = accept;
     const scratch = new H2Scratch(limits);
-    const shared = { limits, scratch, isHttps: false, takesExtendedConnect: true };
+    const shared = { limits, scratch, isHttps: false, isMesh: false, takesExtendedConnect: true };
     this.connection = new H2Connection({ isServer, owner: this, output: this.output, ...shared });
     socket.on("data", (bytes: Buffer) => {
       this.connection.receive(bytes, 0, bytes.length, null, performance.now());

@@ -208,6 +208,7 @@ export interface EngineOptions {
   readonly limits?: Partial<H2Limits>;
   readonly takesExtendedConnect?: boolean;
   readonly isHttps?: boolean;
+  readonly isMesh?: boolean;
   readonly chunkBytes?: number;
   readonly scratch?: H2Scratch;
   /** Makes the connection, if it is to be a special one. */
@@ -235,6 +236,7 @@ export class Engine {
       limits: this.limits,
       scratch: options.scratch ?? new H2Scratch(this.limits),
       isHttps: options.isHttps ?? false,
+      isMesh: options.isMesh ?? false,
       takesExtendedConnect: options.takesExtendedConnect ?? false,
     });
     this.connection.begin();

@@ -5,6 +5,8 @@ import type { LimitName } from "../../src/config/limits.ts";
 export interface TestService {
   /** Each `127.0.0.1:PORT`. */
   readonly endpoints: readonly string[];
+  /** Who must be at all of them. */
+  readonly identity?: string;
   readonly dns?: readonly string[];
   readonly loadBalancer?: "ewma" | "p2c" | "round-robin";
   /** Of the port 80, which is what a name without a port means. Absent: any port, detect. */
@@ -51,6 +53,7 @@ export interface ProxyOptions {
   readonly shutdownEndpoint?: boolean;
   /** `ip:port` of a DnsServer to ask instead of the host's. */
   readonly dnsServer?: string;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface ProxyPorts {
@@ -113,7 +116,10 @@ export function proxyConfig(options: ProxyOptions, ports: ProxyPorts): string {
     spec: {
       ...(service.protocol && { ports: [{ port: 80, protocol: service.protocol }] }),
       ...(service.loadBalancer && { loadBalancer: service.loadBalancer }),
-      endpoints: [...service.endpoints.map((address) => ({ address })), ...(service.dns ?? []).map((dns) => ({ dns }))],
+      endpoints: [
+        ...service.endpoints.map((address) => ({ address, ...(service.identity && { identity: service.identity }) })),
+        ...(service.dns ?? []).map((dns) => ({ dns })),
+      ],
     },
   }));
   return [proxy, ...services].map((document) => `${JSON.stringify(document, null, 1)}\n`).join("---\n");

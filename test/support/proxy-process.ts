@@ -8,9 +8,11 @@ import { get as httpGet } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { MeshFiles } from "./mesh-files.ts";
 import { Metrics } from "./metrics.ts";
 import { freePorts } from "./ports.ts";
 import { listenerNames, type ProxyOptions, type ProxyPorts, proxyConfig } from "./proxy-config.ts";
+import { isPair, splitOptions } from "./topology.ts";
 import { waitUntil } from "./wait.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -38,6 +40,9 @@ export class ProxyProcess {
   readonly #all: ProxyPorts;
   #options: ProxyOptions;
   #log = "";
+  /** The proxy that stands before the services of this one (topology.ts), and the identities of both. */
+  #behind: ProxyProcess | null = null;
+  #files: MeshFiles | null = null;
 
   private constructor(options: ProxyOptions, ports: ProxyPorts) {
     this.#options = options;
@@ -46,7 +51,13 @@ export class ProxyProcess {
     this.#write(options);
     this.#child = spawn(process.execPath, [MAIN, "proxy", "--config", join(this.#folder, "proxy.yaml")], {
       cwd: this.#folder,
-      env: { ...process.env, NODE_OPTIONS: "", WEFT_TEST_HOOKS: "1", ...(options.dnsServer && { WEFT_TEST_DNS: options.dnsServer }) },
+      env: {
+        ...process.env,
+        NODE_OPTIONS: "",
+        WEFT_TEST_HOOKS: "1",
+        ...(options.dnsServer && { WEFT_TEST_DNS: options.dnsServer }),
+        ...options.environment,
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     running.add(this.#child);
@@ -60,6 +71,16 @@ export class ProxyProcess {
 
   /** Starts a proxy and waits until it is ready. */
   static async start(options: ProxyOptions): Promise<ProxyProcess> {
+    if (!isPair) return ProxyProcess.#startOne(options);
+    const { files, behind, front } = splitOptions(options);
+    const second = await ProxyProcess.#startOne(behind);
+    const first = await ProxyProcess.#startOne(front((name) => second.listener(name)));
+    first.#behind = second;
+    first.#files = files;
+    return first;
+  }
+
+  static async #startOne(options: ProxyOptions): Promise<ProxyProcess> {
     for (let attempt = 1; ; attempt++) {
       const names = listenerNames(options);
       const [outbound, admin, ...rest] = await freePorts(2 + names.length);
@@ -177,6 +198,7 @@ export class ProxyProcess {
       this.signal("SIGTERM");
       await waitUntil("the proxy to end", () => this.hasExited);
       assert.equal(this.#child.exitCode, 0, "exit code");
+      await this.#behind?.stop();
     } catch (error) {
       (error as Error).message += `\n--- log of the proxy ---\n${this.#log.slice(-4000)}`;
       throw error;
@@ -187,6 +209,8 @@ export class ProxyProcess {
 
   /** The last resort, when a test has failed. */
   kill(): void {
+    this.#behind?.kill();
+    this.#files?.remove();
     if (!this.hasExited) this.#child.kill("SIGKILL");
     rmSync(this.#folder, { recursive: true, force: true });
   }

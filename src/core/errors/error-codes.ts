@@ -61,6 +61,7 @@ export const ERRORS = {
   WEFT_BAD_OVERRIDE: { id: 47, origin: "downstream", status: 400, close: false, retry: "never", label: "bad override", cause: "l5d-dst-override is not host[:port] of a configured service." },
   WEFT_WRITE_DEADLINE: { id: 48, origin: "downstream", status: 0, close: true, retry: "never", label: "write deadline", cause: "The client read less than writeMinBytesPerSecond for writeDeadlineMs." },
   WEFT_H2_BAD_PROTOCOL: { id: 53, origin: "downstream", status: 501, close: false, retry: "never", label: "bad request", cause: "The :protocol of an extended CONNECT is not websocket." },
+  WEFT_BAD_ORIG_PROTO: request400(54, "The l5d-orig-proto of another proxy of the mesh is there twice, or none that Weft knows."),
   WEFT_H2_PROTOCOL: { id: 49, origin: "downstream", status: 0, close: true, retry: "never", label: "http/2 protocol", cause: "The client broke HTTP/2 or flooded the connection; it was told with GOAWAY and closed." },
 
   WEFT_TLS_REQUIRED: { id: 50, origin: "downstream", status: 400, close: true, retry: "never", label: "tls required", cause: "The port has a certificate and takes TLS only; use https." },

@@ -189,7 +189,7 @@ function concludeContentLength(buf: Uint8Array, start: number, end: number, head
 }
 
 /** Does an Upgrade value name h2c anywhere in its list? */
-function offersH2c(buf: Uint8Array, start: number, end: number): boolean {
+export function offersH2c(buf: Uint8Array, start: number, end: number): boolean {
   for (let p = start; p + H2C.length <= end; p++) {
     if (equalsWord(buf, p, p + H2C.length, H2C)) return true;
   }

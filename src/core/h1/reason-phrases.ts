@@ -1,6 +1,7 @@
 // Reason phrases of the statuses that Weft answers with itself (RFC 9110 section 15). Clients ignore them; people do not.
 
 const PHRASES: ReadonlyMap<number, string> = new Map([
+  [101, "Switching Protocols"],
   [200, "OK"],
   [400, "Bad Request"],
   [401, "Unauthorized"],

@@ -37,6 +37,7 @@ export type Goaway = (typeof Goaway)[keyof typeof Goaway];
 export class ConnectionCore {
   readonly isServer: boolean;
   readonly isHttps: boolean;
+  readonly isMesh: boolean;
   readonly owner: H2ConnectionOwner;
   readonly output: H2Output;
   readonly limits: H2Limits;
@@ -89,6 +90,7 @@ export class ConnectionCore {
     const { limits, isServer } = options;
     this.isServer = isServer;
     this.isHttps = options.isHttps;
+    this.isMesh = options.isMesh;
     this.owner = options.owner;
     this.output = options.output;
     this.limits = limits;

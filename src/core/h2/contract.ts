@@ -74,7 +74,7 @@ export interface H2Stream {
   readonly id: number;
   /**
    * Client: the request. Hop-by-hop and l5d fields go, names become lower case, Host becomes :authority, edits are applied. `isUpgrade`:
-   * an Upgrade becomes an extended CONNECT (RFC 8441); ask `peerTakesExtendedConnect` before.
+   * an Upgrade becomes an extended CONNECT (RFC 8441); ask `peerTakesExtendedConnect` before. From a proxy of the mesh its answer may be a 101.
    */
   sendRequestHead(head: MessageHead, edits: RequestEdits, isEnd: boolean, isUpgrade: boolean): void;
   /** Server: a 1xx other than 101. */
@@ -155,6 +155,8 @@ export interface H2ConnectionOptions {
   readonly scratch: H2Scratch;
   /** Client: `:scheme` of its requests is https. Server: unused, the peer says. */
   readonly isHttps: boolean;
+  /** The peer is another proxy of the mesh: HTTP/1 crosses the connection as it was (orig-proto.ts). */
+  readonly isMesh: boolean;
   /** Server: announce and take extended CONNECT (RFC 8441). */
   readonly takesExtendedConnect: boolean;
 }

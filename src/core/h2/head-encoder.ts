@@ -11,12 +11,13 @@ import type { RequestEdits } from "../http/exchange.ts";
 import { FIELD_STRIDE, FieldId, type MessageHead, Method } from "../http/head.ts";
 import { BLOCK_ROOM, FIELD_ROOM, type HpackEncoder } from "../hpack/encoder.ts";
 import { Pseudo } from "../hpack/hpack-codes.ts";
+import { encodeOrigProto, encodeSwitched, ORIG_PROTO_ROOM } from "./orig-proto.ts";
 
 /** Longest `hostFallback`, `forwardedFor` and `via`, as for HTTP/1. */
 const OPTION_BYTES_MAX = 256;
 
-/** Bytes that an encoder may add: the options with their names, five pseudo-header fields and their longest names. */
-const ADDED_BYTES_MAX = 3 * OPTION_BYTES_MAX + 8 * FIELD_ROOM + 128;
+/** Bytes that an encoder may add: the options with their names, five pseudo-header fields and their longest names, l5d-orig-proto. */
+const ADDED_BYTES_MAX = 3 * OPTION_BYTES_MAX + 9 * FIELD_ROOM + 128 + ORIG_PROTO_ROOM;
 
 const CONNECT = asciiBytes("CONNECT");
 const ROOT = asciiBytes("/");
@@ -46,13 +47,17 @@ export function responseBlockRoom(head: MessageHead): number {
   return BLOCK_ROOM + head.size + head.count * FIELD_ROOM + ADDED_BYTES_MAX;
 }
 
-/** Encodes a request's head into `out` at `at`; `isUpgrade`: as an extended CONNECT. Returns the offset behind the block. */
+/**
+ * Encodes a request's head into `out` at `at`; `isUpgrade`: as an extended CONNECT; `isMesh`: for another proxy, which is told of HTTP/1.
+ * Returns the offset behind the block.
+ */
 export function encodeRequestHead(
   encoder: HpackEncoder,
   head: MessageHead,
   edits: RequestEdits,
   isHttps: boolean,
   isUpgrade: boolean,
+  isMesh: boolean,
   out: Buffer,
   at: number,
 ): number {
@@ -71,7 +76,11 @@ export function encodeRequestHead(
     const flags = head.hasNeverIndexed && head.hostIndex >= 0 ? head.fieldFlags[head.hostIndex]! : 0;
     p = encoder.pseudo(out, p, Pseudo.authority, buffer, start + head.authorityStart, start + head.authorityEnd, flags);
   } else p = encoder.pseudo(out, p, Pseudo.authority, edits.hostFallback, 0, edits.hostFallback.length, 0);
-  return encodeRequestFields(encoder, head, edits, isUpgrade, out, p);
+  p = encodeRequestFields(encoder, head, edits, isUpgrade && !isMesh, out, p);
+  if (!isMesh || isTunnel) return p;
+  // An Upgrade is HTTP/1.1's own, whoever asks for it.
+  const version = isUpgrade ? 11 : head.sentVersion;
+  return version === 20 ? p : encodeOrigProto(encoder, version, head.isAbsolute, out, p);
 }
 
 /** :path: the target, or what stands behind the authority of an absolute one (RFC 9112 section 3.2). */
@@ -106,7 +115,7 @@ function encodeRequestFields(
   encoder: HpackEncoder,
   head: MessageHead,
   edits: RequestEdits,
-  isUpgrade: boolean,
+  dropsKey: boolean,
   out: Buffer,
   at: number,
 ): number {
@@ -120,7 +129,7 @@ function encodeRequestFields(
     const name = start + fields[row]!;
     const nameEnd = start + fields[row + 1]!;
     if (id === FieldId.other) {
-      if (named[i] !== 0 || (isUpgrade && equalsWord(buffer, name, nameEnd, WEBSOCKET_KEY))) continue;
+      if (named[i] !== 0 || (dropsKey && equalsWord(buffer, name, nameEnd, WEBSOCKET_KEY))) continue;
     } else if (i === forwardedIndex && forwardedFor !== null) {
       p = encodeForwarded(encoder, head, row, forwardedFor, out, p);
       continue;
@@ -172,13 +181,14 @@ function encodeVia(encoder: HpackEncoder, head: MessageHead, via: Buffer, out: B
 
 /**
  * Encodes a response's head. `isUpgrade`: it answers an extended CONNECT, for which 200 is what 101 is in HTTP/1 (RFC 8441 section 5).
- * Returns the offset behind the block.
+ * `isOriginal`: it answers a request that another proxy got in HTTP/1, and is told what came in HTTP/1. Returns the offset behind the block.
  */
 export function encodeResponseHead(
   encoder: HpackEncoder,
   head: MessageHead,
   via: Buffer | null,
   isUpgrade: boolean,
+  isOriginal: boolean,
   out: Buffer,
   at: number,
 ): number {
@@ -190,11 +200,22 @@ export function encodeResponseHead(
     const name = start + fields[row]!;
     const nameEnd = start + fields[row + 1]!;
     if (named[i] !== 0 || (id !== FieldId.other && isResponseFieldDropped(id))) continue;
-    if (isUpgrade && id === FieldId.other && equalsWord(buffer, name, nameEnd, WEBSOCKET_ACCEPT)) continue;
+    if (isUpgrade && !isOriginal && id === FieldId.other && equalsWord(buffer, name, nameEnd, WEBSOCKET_ACCEPT)) continue;
     const flags = hasNeverIndexed ? fieldFlags[i]! : 0;
     p = encoder.field(out, p, buffer, name, nameEnd, start + fields[row + 2]!, start + fields[row + 3]!, id, flags);
   }
+  if (isOriginal) p = encodeOriginal(encoder, head, isUpgrade, out, p);
   return via === null ? p : encodeVia(encoder, head, via, out, p);
+}
+
+function encodeOriginal(encoder: HpackEncoder, head: MessageHead, isUpgrade: boolean, out: Buffer, at: number): number {
+  const row = isUpgrade && head.status === 101 ? head.ids.indexOf(FieldId.upgrade) * FIELD_STRIDE : -1;
+  if (row >= 0 && row < head.count * FIELD_STRIDE) {
+    const { fields } = head;
+    reserveComposed(fields[row + 3]! - fields[row + 2]!);
+    return encodeSwitched(encoder, head, fields[row + 2]!, fields[row + 3]!, composed, out, at);
+  }
+  return head.sentVersion === 20 || head.status < 200 ? at : encodeOrigProto(encoder, head.sentVersion, false, out, at);
 }
 
 function isResponseFieldDropped(id: number): boolean {

@@ -83,7 +83,9 @@ export class Receiver implements FrameSink {
       if (stream.remaining < 0 || (isEnd && stream.remaining > 0)) return this.#failStream(stream, H2Error.protocolError);
     }
     if (!stream.receiveWindow.receive(size)) return this.#failStream(stream, H2Error.flowControlError);
-    if (dataSize <= TINY_BYTES_MAX && !isEnd) core.countFlood(dataSize === 0 ? Flood.emptyData : Flood.tinyData);
+    // Tunnels of the mesh carry what applications write, and many share a connection; their bytes cost the other proxy as much.
+    if (dataSize <= TINY_BYTES_MAX && !isEnd && !(core.isMesh && dataSize > 0))
+      core.countFlood(dataSize === 0 ? Flood.emptyData : Flood.tinyData);
     return true;
   }
 
@@ -147,7 +149,7 @@ export class Receiver implements FrameSink {
       return;
     }
     let result = dependsOnItself ? MALFORMED : messageCode(code);
-    if (result === WELL_FORMED) result = readRequestHead(core.scratch, isEnd, core.local.takesExtendedConnect);
+    if (result === WELL_FORMED) result = readRequestHead(core.scratch, isEnd, core.local.takesExtendedConnect, core.isMesh);
     if (result === MALFORMED) {
       core.refuseStream(streamId, H2Error.protocolError, Flood.fault);
       return;
@@ -158,6 +160,7 @@ export class Receiver implements FrameSink {
     stream.id = streamId;
     stream.state = isEnd ? StreamState.halfClosedRemote : StreamState.open;
     stream.hasHead = true;
+    stream.isOriginal = head.originalVersion !== 0;
     core.table.add(stream);
     const owner = core.owner.acceptStream(stream);
     if (!stream.isReleased) stream.owner = owner;
@@ -174,13 +177,13 @@ export class Receiver implements FrameSink {
     const core = this.#core;
     const { owner } = stream;
     let result = messageCode(code);
-    if (result === WELL_FORMED) result = readResponseHead(core.scratch, isEnd, stream.isHead);
+    if (result === WELL_FORMED) result = readResponseHead(core.scratch, isEnd, stream.isHead, core.isMesh, stream.isUpgrade);
     if (result === MALFORMED) {
       core.failStream(stream, H2Error.protocolError);
       return;
     }
     const { head } = core.scratch;
-    if (result === WELL_FORMED && head.status < 200) {
+    if (result === WELL_FORMED && head.status < 200 && head.status !== 101) {
       if (++stream.interims > INTERIMS_MAX) core.failStream(stream, H2Error.enhanceYourCalm);
       else owner.onHead(head, false);
       return;

@@ -6,12 +6,14 @@
 // Malformed (stream error): a pseudo-header field missing, repeated or of a response; an empty :path, one that neither begins with `/` nor is
 // `*` for OPTIONS, bytes that no target has; a :scheme that is none; an :authority that is none, or differs from Host; two Hosts; CONNECT
 // with :scheme or :path; :protocol that was not announced, or without CONNECT. Answered with 400: no authority at all, schemes but http(s).
-// An extended CONNECT becomes GET with Upgrade, which is what it means to HTTP/1.
+// An extended CONNECT becomes GET with Upgrade, which is what it means to HTTP/1. On connections of the mesh `l5d-orig-proto` is read (400 where it
+// is none), and with it any :protocol is taken that an Upgrade may name.
 
 import type { Buffer } from "node:buffer";
 import { asciiBytes, COLON, copyBytes, copyRange, equalsRange, equalsWord, lowerByte, SLASH, SP, STAR } from "../bytes/ascii.ts";
 import { ERRORS } from "../errors/error-codes.ts";
 import { BAD_AUTHORITY, scanAuthority } from "../h1/authority.ts";
+import { offersH2c } from "../h1/field-section.ts";
 import { methodOf } from "../h1/request-line.ts";
 import { TARGET_CHARS, TOKEN_CHARS } from "../h1/tables.ts";
 import { FIELD_STRIDE, FieldId, Framing, type MessageHead, Method } from "../http/head.ts";
@@ -19,6 +21,7 @@ import type { FieldBlock } from "../hpack/field-block.ts";
 import { Pseudo } from "../hpack/hpack-codes.ts";
 import { joinCookies } from "./cookie-crumbs.ts";
 import { concludeField, isCookie, MALFORMED, placeFields, WELL_FORMED } from "./field-rules.ts";
+import { isUpgradeValue, readOrigProto } from "./orig-proto.ts";
 import type { H2Scratch } from "./scratch.ts";
 
 const BAD_HOST = -ERRORS.WEFT_H1_BAD_HOST.id;
@@ -26,6 +29,7 @@ const BAD_TARGET = -ERRORS.WEFT_H1_BAD_TARGET.id;
 const TOO_MANY_FIELDS = -ERRORS.WEFT_H1_TOO_MANY_FIELDS.id;
 
 const BAD_PROTOCOL = -ERRORS.WEFT_H2_BAD_PROTOCOL.id;
+const BAD_ORIG_PROTO = -ERRORS.WEFT_BAD_ORIG_PROTO.id;
 
 const GET = asciiBytes("GET");
 const WEBSOCKET = asciiBytes("websocket");
@@ -50,9 +54,9 @@ const EXTENDED_BITS = METHOD_BIT | SCHEME_BIT | PATH_BIT | AUTHORITY_BIT | PROTO
 
 /**
  * Makes `scratch.head` of the block that was decoded into `scratch.lines` at FRONT_ROOM, whose code was 0. `isEnd`: END_STREAM came
- * with it. Returns `WELL_FORMED`, `MALFORMED` or minus an error id.
+ * with it. `isMesh`: from another proxy. Returns `WELL_FORMED`, `MALFORMED` or minus an error id.
  */
-export function readRequestHead(scratch: H2Scratch, isEnd: boolean, takesExtendedConnect: boolean): number {
+export function readRequestHead(scratch: H2Scratch, isEnd: boolean, takesExtendedConnect: boolean, isMesh: boolean): number {
   const { block, head } = scratch;
   head.reset();
   const { buffer, start, pseudo, pseudoSeen } = block;
@@ -65,8 +69,11 @@ export function readRequestHead(scratch: H2Scratch, isEnd: boolean, takesExtende
   const wrong =
     head.method === Method.connect ? checkConnect(block, takesExtendedConnect) : isExtended ? MALFORMED : checkTarget(block, head.method);
   if (wrong !== WELL_FORMED) return wrong;
-  const bad = readFields(scratch);
+  const bad = readFields(scratch, isMesh);
   if (bad !== WELL_FORMED) return bad;
+  if (isExtended ? !isProtocolTaken(block, head) : head.method === Method.connect && head.originalVersion !== 0) {
+    return isExtended ? BAD_PROTOCOL : BAD_ORIG_PROTO;
+  }
   const hasAuthority = (pseudoSeen & AUTHORITY_BIT) !== 0;
   if (!hasAuthority && !head.hasHost) return BAD_HOST;
   const fault = writeFront(scratch, isExtended, !head.hasHost);
@@ -89,13 +96,20 @@ function checkConnect(block: FieldBlock, takesExtendedConnect: boolean): number 
   const authorityEnd = start + pseudo[2 * Pseudo.authority + 1]!;
   if (pseudoSeen === TUNNEL_BITS) return scanAuthority(buffer, authority, authorityEnd) > 0 ? WELL_FORMED : MALFORMED;
   if (pseudoSeen !== EXTENDED_BITS || !takesExtendedConnect) return MALFORMED;
+  if (!isUpgradeValue(buffer, start + pseudo[2 * Pseudo.protocol]!, start + pseudo[2 * Pseudo.protocol + 1]!)) return MALFORMED;
+  return checkTarget(block, Method.get);
+}
+
+/**
+ * May the :protocol become an HTTP/1 Upgrade? A client's only as `websocket`: any other may be a way around Weft (`h2c` would be requests that
+ * nobody routes or checks). Another proxy of the mesh has checked its client's.
+ */
+function isProtocolTaken(block: FieldBlock, head: MessageHead): boolean {
+  const { buffer, start, pseudo } = block;
   const protocol = start + pseudo[2 * Pseudo.protocol]!;
   const protocolEnd = start + pseudo[2 * Pseudo.protocol + 1]!;
-  if (!isToken(buffer, protocol, protocolEnd)) return MALFORMED;
-  const fault = checkTarget(block, Method.get);
-  if (fault !== WELL_FORMED) return fault;
-  // As an HTTP/1 Upgrade any other one may be a way around Weft: `h2c` would be requests that nobody routes or checks.
-  return equalsWord(buffer, protocol, protocolEnd, WEBSOCKET) ? WELL_FORMED : BAD_PROTOCOL;
+  if (equalsWord(buffer, protocol, protocolEnd, WEBSOCKET)) return head.originalVersion !== 10;
+  return head.originalVersion === 11 && !offersH2c(buffer, protocol, protocolEnd);
 }
 
 /** :scheme, :path and :authority of everything else. */
@@ -121,7 +135,7 @@ function checkTarget(block: FieldBlock, method: number): number {
 }
 
 /** What the fields say; Host is compared with :authority. Ranges are still the block's. */
-function readFields(scratch: H2Scratch): number {
+function readFields(scratch: H2Scratch, isMesh: boolean): number {
   const { block, head } = scratch;
   const { start, fields, ids, count } = block;
   const { buffer } = block;
@@ -136,6 +150,13 @@ function readFields(scratch: H2Scratch): number {
     if (id === FieldId.date) continue;
     const value = start + fields[row + 2]!;
     const valueEnd = start + fields[row + 3]!;
+    if (id === FieldId.l5dOrigProto && isMesh) {
+      head.hasEdits = true;
+      if (head.originalVersion !== 0) return BAD_ORIG_PROTO;
+      head.originalVersion = readOrigProto(buffer, value, valueEnd);
+      if (head.originalVersion === 0) return BAD_ORIG_PROTO;
+      continue;
+    }
     const fault = id === FieldId.host ? concludeHost(block, value, valueEnd, head) : concludeField(buffer, id, value, valueEnd, head, true);
     if (fault !== WELL_FORMED) return fault;
   }

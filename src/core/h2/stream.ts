@@ -42,6 +42,9 @@ export class Stream implements H2Stream {
   /** The request was HEAD, or CONNECT: what its response may have. */
   isHead = false;
   isTunnel = false;
+  /** Client: the request was an Upgrade. Server: another proxy got the request in HTTP/1. */
+  isUpgrade = false;
+  isOriginal = false;
   readonly receiveWindow = new ReceiveWindow(0);
   /** Size of that window before it grew. */
   windowAtBegin = 0;
@@ -86,6 +89,8 @@ export class Stream implements H2Stream {
     this.isDiscarding = false;
     this.isHead = false;
     this.isTunnel = false;
+    this.isUpgrade = false;
+    this.isOriginal = false;
     this.#isEndQueued = false;
     this.#queuedTrailers = null;
     this.#stopsBehindEnd = false;
@@ -131,10 +136,12 @@ export class Stream implements H2Stream {
     if (this.state !== StreamState.idle || this.id !== 0) return;
     core.assignId(this);
     this.isHead = head.method === Method.head;
-    this.isTunnel = isUpgrade || head.method === Method.connect;
+    this.isUpgrade = isUpgrade;
+    // Between two proxies an answer of 2xx to an Upgrade may be an ordinary one; a switch is told apart from it (orig-proto.ts).
+    this.isTunnel = isUpgrade ? !core.isMesh : head.method === Method.connect;
     const chunk = core.output.reserve(framesRoom(requestBlockRoom(head), core.frameSizeMax));
     const at = chunk.length;
-    const end = encodeRequestHead(core.encoder, head, edits, core.isHttps, isUpgrade, chunk.bytes, at + FRAME_HEADER_BYTES);
+    const end = encodeRequestHead(core.encoder, head, edits, core.isHttps, isUpgrade, core.isMesh, chunk.bytes, at + FRAME_HEADER_BYTES);
     this.#sendBlock(chunk, at, end, isEnd);
   }
 
@@ -151,7 +158,7 @@ export class Stream implements H2Stream {
     const { core } = this;
     const chunk = core.output.reserve(framesRoom(responseBlockRoom(head), core.frameSizeMax));
     const at = chunk.length;
-    const end = encodeResponseHead(core.encoder, head, via, isUpgrade, chunk.bytes, at + FRAME_HEADER_BYTES);
+    const end = encodeResponseHead(core.encoder, head, via, isUpgrade, this.isOriginal, chunk.bytes, at + FRAME_HEADER_BYTES);
     this.#sendBlock(chunk, at, end, isEnd);
   }
 

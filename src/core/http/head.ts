@@ -82,6 +82,8 @@ export class MessageHead {
 
   /** 10, 11 or 20: what the message was received in. The bytes have the form of an HTTP/1.1 head in any case. */
   version = 11;
+  /** From a proxy of the mesh: 10 or 11, in which it got what it sent on as HTTP/2 (`l5d-orig-proto`); 0: nothing was said. */
+  originalVersion = 0;
   /** End of the start line, CRLF included: the first field begins here. */
   fieldsStart = 0;
 
@@ -120,6 +122,11 @@ export class MessageHead {
   /** Framing that follows. Requests: set by the parser. Responses: by `responseFraming`, which needs the method. */
   framing: Framing = Framing.none;
 
+  /** 10, 11 or 20: what the message was sent in, before any proxy of the mesh carried it as HTTP/2. */
+  get sentVersion(): number {
+    return this.originalVersion === 0 ? this.version : this.originalVersion;
+  }
+
   /** May the sender's connection carry another message after this one (RFC 9112 section 9.3)? */
   get isPersistent(): boolean {
     return !this.saysClose && (this.version === 11 || this.saysKeepAlive);
@@ -142,6 +149,7 @@ export class MessageHead {
     this.hostIndex = -1;
     this.status = 0;
     this.version = 11;
+    this.originalVersion = 0;
     this.fieldsStart = 0;
     this.count = 0;
     this.hasNeverIndexed = false;
@@ -176,6 +184,7 @@ export class MessageHead {
     this.hostIndex = other.hostIndex;
     this.status = other.status;
     this.version = other.version;
+    this.originalVersion = other.originalVersion;
     this.fieldsStart = other.fieldsStart;
     const { count } = other;
     this.count = count;

@@ -16,19 +16,21 @@ interface RequestOptions {
   readonly edits?: Partial<RequestEdits>;
   readonly isHttps?: boolean;
   readonly isUpgrade?: boolean;
+  readonly isMesh?: boolean;
 }
 
 /** Encodes into exactly the room that was promised. */
 function request(head: MessageHead, options: RequestOptions = {}): string[] {
   const edits = { ...NO_EDITS, ...options.edits };
   const out = Buffer.alloc(requestBlockRoom(head));
-  const end = encodeRequestHead(new HpackEncoder(), head, edits, options.isHttps ?? false, options.isUpgrade ?? false, out, 0);
+  const { isHttps = false, isUpgrade = false, isMesh = false } = options;
+  const end = encodeRequestHead(new HpackEncoder(), head, edits, isHttps, isUpgrade, isMesh, out, 0);
   return lines(new HpackDecoder().decode(out.subarray(0, end)));
 }
 
-function response(head: MessageHead, via: string | null = null, isUpgrade = false): string[] {
+function response(head: MessageHead, via: string | null = null, isUpgrade = false, isOriginal = false): string[] {
   const out = Buffer.alloc(responseBlockRoom(head));
-  const end = encodeResponseHead(new HpackEncoder(), head, via === null ? null : Buffer.from(via), isUpgrade, out, 0);
+  const end = encodeResponseHead(new HpackEncoder(), head, via === null ? null : Buffer.from(via), isUpgrade, isOriginal, out, 0);
   return lines(new HpackDecoder().decode(out.subarray(0, end)));
 }
 
@@ -158,7 +160,7 @@ describe("a request for HTTP/2", () => {
     const out = Buffer.alloc(requestBlockRoom(scratch.head));
     const encoder = new HpackEncoder();
     for (let time = 0; time < 3; time++) {
-      const end = encodeRequestHead(encoder, scratch.head, NO_EDITS, false, false, out, 0);
+      const end = encodeRequestHead(encoder, scratch.head, NO_EDITS, false, false, false, out, 0);
       // User-Agent is index 58 of the static table: a never-indexed literal begins with 0001 and four bits of a longer index.
       assert.ok(out.subarray(0, end).includes(Buffer.from([0x1f, 58 - 15])), out.subarray(0, end).toString("hex"));
     }

@@ -17,6 +17,8 @@ export interface ReadOptions {
   readonly isEnd?: boolean;
   readonly takesExtendedConnect?: boolean;
   readonly isHeadRequest?: boolean;
+  readonly isMesh?: boolean;
+  readonly isUpgrade?: boolean;
   /** Names that are sent as never-indexed literals. */
   readonly neverIndexed?: readonly string[];
 }
@@ -36,13 +38,14 @@ function decode(fields: Fields, options: ReadOptions): number {
 export function readRequest(fields: Fields, options: ReadOptions = {}): number {
   const code = decode(fields, options);
   if (code !== WELL_FORMED) return code;
-  return readRequestHead(scratch, options.isEnd ?? true, options.takesExtendedConnect ?? false);
+  return readRequestHead(scratch, options.isEnd ?? true, options.takesExtendedConnect ?? false, options.isMesh ?? false);
 }
 
 export function readResponse(fields: Fields, options: ReadOptions = {}): number {
   const code = decode(fields, options);
   if (code !== WELL_FORMED) return code;
-  return readResponseHead(scratch, options.isEnd ?? false, options.isHeadRequest ?? false);
+  const { isEnd = false, isHeadRequest = false, isMesh = false, isUpgrade = false } = options;
+  return readResponseHead(scratch, isEnd, isHeadRequest, isMesh, isUpgrade);
 }
 
 /** What a head says, without where it lies. */
@@ -58,6 +61,7 @@ export function facts(head: MessageHead): object {
     ids: [...head.ids.subarray(0, head.count)],
     named: [...head.named.subarray(0, head.count)],
     hasEdits: head.hasEdits,
+    originalVersion: head.originalVersion,
     contentLength: head.contentLength,
     expectsContinue: head.expectsContinue,
   };

@@ -22,6 +22,7 @@ const core = new ConnectionCore({
   limits: DEFAULT_H2_LIMITS,
   scratch: new H2Scratch(DEFAULT_H2_LIMITS),
   isHttps: false,
+  isMesh: false,
   takesExtendedConnect: false,
 });
 
