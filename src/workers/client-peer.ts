@@ -1,23 +1,48 @@
-// What is proven about who is at the other end of a client connection. The one place that asks.
+// Who is at the other end of a client connection, as far as that is proven, and what metrics call it. Linkerd's words (linkerd.md 2.2).
 
+import { Buffer } from "node:buffer";
 import { ERRORS } from "../core/errors/error-codes.ts";
-import type { Transport } from "./transport.ts";
+import { identityName, type WorkloadIdentity } from "../core/identity/names.ts";
 
 export interface ClientPeer {
-  /** The connection is mesh TLS: a proxy is there, which may be told reasons. */
+  /** The connection is mesh TLS: a proxy is there. */
   readonly isMeshed: boolean;
-  /** The verified name in its certificate; null: none. */
+  /** The verified name in its certificate, in its DNS form; null: none was shown. */
   readonly identity: string | null;
+  /** The same as `l5d-client-id` has it. */
+  readonly header: Buffer | null;
+  /** `tls`, and `client_id` or `no_tls_reason`. */
+  readonly labels: PeerLabels;
 }
 
-const STRANGER: ClientPeer = { isMeshed: false, identity: null };
+export interface PeerLabels {
+  readonly tls: "true" | "no_identity" | "opaque";
+  readonly no_tls_reason?: string;
+  readonly client_id?: string;
+}
 
-/** Listeners' own TLS asks clients for no certificate: they are strangers all. */
-export function peerOf(_transport: Transport): ClientPeer {
-  return STRANGER;
+const stranger = (labels: PeerLabels): ClientPeer => ({ isMeshed: false, identity: null, header: null, labels });
+
+/** Of a proxy that is in no mesh, and of outbound listeners, where applications connect. */
+export const STRANGER: ClientPeer = stranger({ tls: "no_identity", no_tls_reason: "disabled" });
+/** Of a listener that has a certificate for everybody. */
+export const EDGE_CLIENT: ClientPeer = stranger({ tls: "true" });
+/** An application beside a proxy that is in a mesh. */
+export const LOCAL_CLIENT: ClientPeer = stranger({ tls: "no_identity", no_tls_reason: "loopback" });
+/** Somebody who could have come by mesh TLS and did not. */
+export const PLAIN_CLIENT: ClientPeer = stranger({ tls: "no_identity", no_tls_reason: "no_tls_from_remote" });
+/** The application's own TLS, which is passed on as it is. */
+export const FOREIGN_TLS_CLIENT: ClientPeer = stranger({ tls: "opaque" });
+/** Mesh TLS, and no certificate was offered. */
+export const ANONYMOUS_CLIENT: ClientPeer = { ...stranger({ tls: "true", client_id: "" }), isMeshed: true };
+
+/** Mesh TLS with a certificate that was verified. */
+export function verifiedClient(identity: WorkloadIdentity): ClientPeer {
+  const name = identityName(identity);
+  return { isMeshed: true, identity: name, header: Buffer.from(name, "latin1"), labels: { tls: "true", client_id: name } };
 }
 
 /** May this client be told why it got an answer of Weft's own? Of policies, only peers in the mesh hear (linkerd.md 6.4). */
-export function mayHearReason(errorId: number, transport: Transport): boolean {
-  return errorId !== ERRORS.WEFT_UNAUTHORIZED.id || peerOf(transport).isMeshed;
+export function mayHearReason(errorId: number, peer: ClientPeer): boolean {
+  return errorId !== ERRORS.WEFT_UNAUTHORIZED.id || peer.isMeshed;
 }

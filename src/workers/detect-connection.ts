@@ -5,21 +5,31 @@
 //     v
 //   server-first: the upstream is dialled; whoever speaks first decides. If it is the client, and with HTTP after all,
 //   the dialled connection joins the pool. An HTTP/2 server always speaks at once: that decides nothing, and the client is waited for.
+//
+// At an inbound listener of a mesh, whatever protocol it has, the first bytes tell before that whether the client asks for this proxy by
+// its name in the mesh (linkerd.md 7.6): then mesh TLS begins. Any other TLS is the application's own and passes through untouched; what is
+// not TLS goes on as the listener's protocol says.
 
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { Lease } from "../core/http/exchange.ts";
+import { readClientHello } from "../core/tcp/client-hello.ts";
 import { Detected, detectProtocol } from "../core/tcp/detect.ts";
 import { isHttp2Server } from "../core/tcp/detect-server.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
+import { FOREIGN_TLS_CLIENT, PLAIN_CLIENT } from "./client-peer.ts";
 import { DownstreamH1 } from "./downstream-h1.ts";
 import { DownstreamH2 } from "./downstream-h2.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
+import { MeshConnection } from "./mesh-connection.ts";
 import { type DialledUpstream, Relay } from "./relay.ts";
 import type { Service } from "./service.ts";
 import { Stash } from "./stash.ts";
 import type { Transport, TransportOwner } from "./transport.ts";
+
+/** What a record of a TLS handshake begins with. */
+const TLS_HANDSHAKE = 0x16;
 
 const RESULT_LABELS = ["read_timeout", "tls", "http/2", "http/1", "not_http"] as const;
 
@@ -52,7 +62,7 @@ class SilentUpstream implements TransportOwner {
 
 export class DetectConnection implements TransportOwner, ClientConnection {
   readonly #context: ForwarderContext;
-  readonly #listener: ListenerState;
+  #listener: ListenerState;
   readonly #owner: ClientOwner;
   readonly #transport: Transport;
   #stash: Stash | null = null;
@@ -84,18 +94,15 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   }
 
   #decide(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
-    const detected = detectProtocol(buffer, start, end);
+    if (!this.#listener.isDecided && !this.#decidePeer(buffer, start, end)) return;
+    const { direction, protocol } = this.#listener.snapshot;
+    const detected = protocol === "detect" ? detectProtocol(buffer, start, end) : this.#declared;
     if (detected === Detected.undecided) {
-      if (this.#stash === null) {
-        this.#stash = new Stash();
-        this.#stash.append(buffer, start, end);
-        this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.headerDeadlineMs;
-      }
+      this.#wait(buffer, start, end);
       return;
     }
     this.#isDecided = true;
-    const { direction } = this.#listener.snapshot;
-    this.#context.counters.detected(direction, RESULT_LABELS[detected] ?? "error");
+    if (protocol === "detect") this.#context.counters.detected(direction, RESULT_LABELS[detected] ?? "error");
     if (detected === Detected.http1) {
       this.#becomeHttp(buffer, start, end, lease);
       return;
@@ -113,6 +120,51 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       return;
     }
     this.#becomeRelay(service, buffer, start, end);
+  }
+
+  /** More has to come. */
+  #wait(buffer: Buffer, start: number, end: number): void {
+    if (this.#stash !== null) return;
+    this.#stash = new Stash();
+    this.#stash.append(buffer, start, end);
+    this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.headerDeadlineMs;
+  }
+
+  /** Does the client come by mesh TLS? True: it does not, and what it speaks is the next question. */
+  #decidePeer(buffer: Buffer, start: number, end: number): boolean {
+    if (buffer[start] !== TLS_HANDSHAKE) {
+      this.#identify(false);
+      return true;
+    }
+    const hello = readClientHello(buffer, start, end);
+    if (hello === "incomplete") {
+      this.#wait(buffer, start, end);
+      return false;
+    }
+    if (hello === "malformed" || hello.serverName === null || hello.serverName !== this.#context.mesh.name) {
+      this.#identify(detectProtocol(buffer, start, end) === Detected.tls);
+      return true;
+    }
+    this.#isDecided = true;
+    // What was dialled for a silent client has spoken to nobody: the service gets its connection when the peer is known.
+    this.#takeDialled()?.transport.close(false);
+    const next = new MeshConnection(this.#context, this.#listener, this.#owner, this.#transport);
+    this.#owner.replace(this, next);
+    next.begin(Buffer.from(buffer.subarray(start, end)));
+    return false;
+  }
+
+  #identify(isForeignTls: boolean): void {
+    const peer = isForeignTls ? FOREIGN_TLS_CLIENT : PLAIN_CLIENT;
+    this.#listener = this.#owner.identified(this, this.#transport, this.#listener, peer);
+  }
+
+  /** Where the protocol is declared, only an application's own TLS is something else. */
+  get #declared(): Detected {
+    const { protocol } = this.#listener.snapshot;
+    if (protocol === "opaque") return Detected.opaque;
+    if (this.#transport.peer === FOREIGN_TLS_CLIENT) return Detected.tls;
+    return protocol === "http1" ? Detected.http1 : Detected.http2;
   }
 
   #service(): Service | null {
@@ -182,11 +234,14 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   onSilence(): void {
     this.isSilent = false;
     if (this.#isDecided || this.#transport.isClosed || this.#stash !== null) return;
-    const service = this.#service();
+    const { protocol } = this.#listener.snapshot;
+    const service = protocol === "detect" || protocol === "opaque" ? this.#service() : null;
     if (service === null || service.isHttpOnly) return;
     // Who would be refused must not have anything dialled, and HTTP would be refused too. Who is admitted is counted when it is a relay.
     if (this.#listener.gate?.admits(this.#transport) === false) {
-      this.#isAdmitted();
+      // A slow client of the mesh may be admitted once it is known: it has to begin within the time for a head.
+      if (this.#listener.isDecided) this.#isAdmitted();
+      else this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.headerDeadlineMs;
       return;
     }
     const endpoint = service.pick();
@@ -227,6 +282,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       return;
     }
     this.#isDecided = true;
+    if (!this.#listener.isDecided) this.#identify(false);
     if (!this.#isAdmitted()) return;
     this.#context.counters.detected(this.#listener.snapshot.direction, "read_timeout");
     const next = new Relay(this.#context, this.#listener, this.#owner, this.#transport, service, false);
@@ -259,6 +315,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     }
     // All that will ever come is here, and it is no HTTP.
     this.#isDecided = true;
+    if (!this.#listener.isDecided) this.#identify(false);
     const service = this.#service();
     if (service === null || service.isHttpOnly) {
       this.#refuse("incomplete first line");
@@ -271,6 +328,11 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   onWritable(): void {}
 
   onDeadline(): void {
+    const { gate, isDecided } = this.#listener;
+    if (!isDecided && gate?.admits(this.#transport) === false) {
+      this.#identify(false);
+      this.#isAdmitted();
+    }
     this.cut();
   }
 

@@ -309,7 +309,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
       return;
     }
     const reason = visible(detail === "" ? row.cause : `${row.cause} (${detail})`);
-    const isTold = mayHearReason(errorId, this.#connection.transport);
+    const isTold = mayHearReason(errorId, this.#connection.transport.peer);
     const lines = [`date: ${new Date().toUTCString()}`];
     if (isTold) lines.push(`l5d-proxy-error: [${errorCode(errorId)}] ${reason}`);
     const isCall = this.#slot !== null && isGrpc(this.#slot.head);

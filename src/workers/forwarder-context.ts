@@ -10,6 +10,7 @@ import type { LogFields, LogLevel } from "./forwarder-types.ts";
 import type { H1Shared } from "./h1-shared.ts";
 import type { H2Shared } from "./h2-shared.ts";
 import type { InboundGate } from "./inbound-gate.ts";
+import type { MeshTls } from "./mesh-tls.ts";
 import type { Router } from "./router.ts";
 import type { Service } from "./service.ts";
 import type { TlsContext } from "./tls-context.ts";
@@ -21,6 +22,7 @@ export interface ForwarderContext {
   readonly h2: H2Shared;
   readonly random: Random;
   readonly router: Router;
+  readonly mesh: MeshTls;
   readonly counters: Counters;
   /** Requests may carry on, but every answer says close. */
   readonly isDraining: boolean;
@@ -82,4 +84,6 @@ export interface ListenerState {
   readonly gate: InboundGate | null;
   /** Its HTTP/2 connections are those of other proxies of the mesh. */
   readonly isMesh: boolean;
+  /** False at an inbound listener of a mesh, until the first bytes have told whether a client comes by mesh TLS: nothing is counted before. */
+  readonly isDecided: boolean;
 }

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { closeSync } from "node:fs";
 import { DEFAULT_LIMITS } from "../config/limits.ts";
-import type { ListenerSnapshot, WorkerProxy, WorkerService, WorkerUpdate } from "../config/snapshot.ts";
+import type { WorkerProxy, WorkerService, WorkerUpdate } from "../config/snapshot.ts";
 import type { RequestEdits } from "../core/http/exchange.ts";
 import { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import { GrpcMetrics } from "../core/telemetry/grpc-metrics.ts";
@@ -15,6 +15,7 @@ import { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import { createRandom, type Random } from "../core/util/random.ts";
 import { AccessLogWriter } from "./access-log-writer.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
+import type { ClientPeer } from "./client-peer.ts";
 import { DetectConnection } from "./detect-connection.ts";
 import { DownstreamH1 } from "./downstream-h1.ts";
 import { DownstreamH2 } from "./downstream-h2.ts";
@@ -25,7 +26,8 @@ import type { AccessLog, Counters, ForwarderContext, ListenerState } from "./for
 import type { ForwarderLike, ForwarderOptions, LogFields, LogLevel } from "./forwarder-types.ts";
 import { H1Shared } from "./h1-shared.ts";
 import { H2Shared } from "./h2-shared.ts";
-import { type GateLabels, InboundGate } from "./inbound-gate.ts";
+import { ListenerTable } from "./listener-table.ts";
+import { MeshTls } from "./mesh-tls.ts";
 import { assertNativeHandles } from "./native-handles.ts";
 import { OwnListeners, splitAddress } from "./own-listeners.ts";
 import { PolicyLog } from "./policy-log.ts";
@@ -41,9 +43,6 @@ import { UnknownServices } from "./unknown-services.ts";
 import { WorkerLoop } from "./worker-loop.ts";
 
 const VIA_NAME = Buffer.from("weft", "latin1");
-/** Labels of clients' connections. Linkerd's words; no client has an identity. */
-const NO_TLS = { tls: "no_identity", no_tls_reason: "disabled" } as const;
-const TLS = { tls: "true" } as const;
 const NO_RULES = { default: null, unknown: "refuse", allowOverride: false } as const;
 
 export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
@@ -52,6 +51,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly h2 = new H2Shared(DEFAULT_LIMITS);
   readonly random: Random = createRandom((Math.random() * 0x7fffffff) | 0);
   readonly router: Router;
+  readonly mesh: MeshTls;
   readonly counters: Counters;
   readonly edits: { -readonly [K in keyof RequestEdits]: RequestEdits[K] } = {
     hostFallback: Buffer.alloc(0),
@@ -70,11 +70,8 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly #unknown: UnknownServices;
   readonly #tls: TlsContexts;
   readonly #services = new Map<string, Service>();
-  readonly #listeners = new Map<string, ListenerState>();
+  readonly #listeners: ListenerTable;
   readonly #clients = new Map<ClientConnection, ListenerState>();
-  /** By listener, for ever: connections outlive the configuration that they came under. */
-  readonly #gates = new Map<string, InboundGate>();
-  readonly #changedGates = new Set<InboundGate>();
   readonly #policyLog: PolicyLog;
   #ownListeners = new OwnListeners([]);
   readonly #bugSlot: number;
@@ -97,11 +94,16 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       onBug: (error) => this.#onBug(error),
     });
     this.#silence = new SilenceQueue(this.loop);
-    this.#policyLog = new PolicyLog(
-      (level, message, fields) => this.log(level, message, fields),
-      () => this.loop.now,
-    );
-    this.#tls = new TlsContexts(recorder, (level, message, fields) => this.log(level, message, fields));
+    this.#tls = new TlsContexts(recorder, options.log);
+    this.#policyLog = new PolicyLog(options.log, () => this.loop.now);
+    this.mesh = new MeshTls(recorder, options.log, this.#policyLog);
+    this.#listeners = new ListenerTable({
+      recorder,
+      policyLog: this.#policyLog,
+      tls: this.#tls,
+      mesh: this.mesh,
+      isMeshPlain: this.#isMeshPlain,
+    });
     this.#unknown = new UnknownServices(this.loop, {
       makeService: (config) => this.#makeService(config),
       forgetRoutes: () => this.router.forget(),
@@ -113,9 +115,12 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
 
   update(update: WorkerUpdate): void {
     this.loop.run(() => {
-      const { proxy, ticketKeys } = update;
+      const { proxy, ticketKeys, identity } = update;
       if (ticketKeys !== undefined) this.#tls.setTicketKeys(ticketKeys);
+      const wasInMesh = this.mesh.name !== null;
+      if (identity !== undefined) this.mesh.update(identity);
       if (proxy !== null) this.#updateProxy(proxy);
+      else if (!wasInMesh && this.mesh.name !== null) this.#listeners.joinMesh();
       const entries: RouterEntry[] = [];
       for (const config of update.services) entries.push(this.#updateService(config));
       for (const key of update.removed) {
@@ -130,11 +135,11 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
 
   /** The one case in which a reload ends connections: a policy that does not admit them any more. */
   #recheck(): void {
-    if (this.#changedGates.size === 0) return;
+    const changed = this.#listeners.takeChangedGates();
+    if (changed.size === 0) return;
     for (const [client, { gate }] of [...this.#clients]) {
-      if (gate !== null && this.#changedGates.has(gate)) client.recheck();
+      if (gate !== null && changed.has(gate)) client.recheck();
     }
-    this.#changedGates.clear();
   }
 
   #updateProxy(proxy: WorkerProxy): void {
@@ -149,33 +154,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     const own = proxy.listeners.map(({ listen }) => listen);
     this.#ownListeners = new OwnListeners(proxy.admin === null ? own : [...own, proxy.admin]);
     this.#tls.update(proxy.listeners, proxy.certificates ?? []);
-    for (const snapshot of proxy.listeners) this.#listeners.set(snapshot.id, this.#listenerState(snapshot));
-    const ids = new Set(proxy.listeners.map(({ id }) => id));
-    for (const id of this.#listeners.keys()) {
-      if (!ids.has(id)) this.#listeners.delete(id);
-    }
-  }
-
-  #listenerState(snapshot: ListenerSnapshot): ListenerState {
-    const { host, port } = snapshot.listen;
-    const { direction } = snapshot;
-    const target = {
-      target_addr: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
-      target_ip: host,
-      target_port: String(port),
-      ...(snapshot.tls === undefined ? NO_TLS : TLS),
-    };
-    const metrics = new TransportMetrics(this.#options.recorder, { direction, peer: "src", ...target });
-    const gate = direction === "inbound" ? this.#gate(snapshot, target) : null;
-    const isMesh = this.#isMeshPlain && direction === "inbound";
-    return { snapshot, metrics, tls: this.#tls.get(snapshot.id), fixedService: snapshot.service, gate, isMesh };
-  }
-
-  #gate({ id, policy }: ListenerSnapshot, target: GateLabels): InboundGate {
-    const gate = this.#gates.get(id) ?? new InboundGate(this.#options.recorder, this.#policyLog);
-    this.#gates.set(id, gate);
-    if (gate.update(policy, target)) this.#changedGates.add(gate);
-    return gate;
+    this.#listeners.update(proxy.listeners);
   }
 
   #updateService(config: WorkerService): RouterEntry {
@@ -250,8 +229,10 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       return;
     }
     const transport = Transport.adopt(this.loop, fd, NOBODY);
-    transport.setMeter(listener.metrics);
-    listener.metrics.opened();
+    if (listener.isDecided) {
+      transport.setMeter(listener.metrics);
+      listener.metrics.opened();
+    }
     const client = listener.snapshot.tls === undefined ? this.#connection(listener, transport, "") : this.#handshake(listener, transport);
     if (client === null) {
       transport.close(false);
@@ -280,10 +261,10 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   /** What a connection speaks: as its listener says, as ALPN has settled it ("" for nothing), else by its first bytes. Null: no service. */
   #connection(listener: ListenerState, transport: Transport, alpn: string): ClientConnection | null {
     const { protocol } = listener.snapshot;
-    const isDetecting = protocol === "detect";
-    if (protocol === "http1" || (isDetecting && alpn.startsWith("http/1."))) return new DownstreamH1(this, listener, this, transport);
-    if (protocol === "http2" || protocol === "grpc" || (isDetecting && alpn === "h2"))
-      return new DownstreamH2(this, listener, this, transport);
+    const isDetecting = protocol === "detect" || !listener.isDecided;
+    if (alpn === "h2") return new DownstreamH2(this, listener, this, transport);
+    if (!isDetecting && (protocol === "http2" || protocol === "grpc")) return new DownstreamH2(this, listener, this, transport);
+    if (isDetecting ? alpn.startsWith("http/1.") : protocol === "http1") return new DownstreamH1(this, listener, this, transport);
     if (isDetecting) {
       const detecting = new DetectConnection(this, listener, this, transport);
       this.#silence.add(detecting);
@@ -309,6 +290,17 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     if (this.isDraining) next.drain();
   }
 
+  identified(connection: ClientConnection, transport: Transport, listener: ListenerState, peer: ClientPeer): ListenerState {
+    const known = this.#listeners.forPeer(listener, peer);
+    transport.peer = peer;
+    transport.setMeter(known.metrics);
+    known.metrics.opened();
+    // What was read so far is the client's own, unless it was a handshake.
+    if (!peer.isMeshed) this.loop.slots[known.metrics.readSlot]! += transport.bytesRead;
+    if (this.#clients.has(connection)) this.#clients.set(connection, known);
+    return known;
+  }
+
   becomeRelay(previous: ClientConnection, transport: Transport, listener: ListenerState, service: Service): void {
     const relay = new Relay(this, listener, this, transport, service, true);
     this.replace(previous, relay);
@@ -319,6 +311,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     const listener = this.#clients.get(client);
     if (listener === undefined) return;
     this.#clients.delete(client);
+    if (!listener.isDecided) listener.metrics.opened();
     listener.metrics.closed(errnoName(errno));
     this.#options.onOpenConnections(this.#clients.size);
   }

@@ -149,7 +149,7 @@ export class ResponseWriter {
     const chunk = this.#transport.reserve(ERROR_RESPONSE_ROOM);
     chunk.length = writeErrorResponse(chunk.bytes, chunk.length, {
       status: row.status,
-      code: mayHearReason(errorId, this.#transport) ? errorCode(errorId) : "",
+      code: mayHearReason(errorId, this.#transport.peer) ? errorCode(errorId) : "",
       detail: detail === "" ? row.cause : `${row.cause} (${detail})`,
       close: isLast,
       isHead: this.#isHeadRequest,

@@ -12,7 +12,7 @@ import type { Labels } from "../core/telemetry/labels.ts";
 import type { MetricName } from "../core/telemetry/metric-names.ts";
 import type { Recorder } from "../core/telemetry/recorder.ts";
 import type { InboundPolicy } from "../config/snapshot.ts";
-import { peerOf } from "./client-peer.ts";
+import type { PeerLabels } from "./client-peer.ts";
 import type { PolicyLog } from "./policy-log.ts";
 import type { Transport } from "./transport.ts";
 
@@ -33,7 +33,7 @@ export interface Pass {
   tcpSlot: number;
 }
 
-/** Labels of a listener's connections: target_addr, target_ip, target_port, and tls with no_tls_reason. */
+/** Labels of a listener's connections: target_addr, target_ip, target_port. */
 export interface GateLabels extends Readonly<Record<string, string>> {
   readonly target_addr: string;
   readonly target_port: string;
@@ -82,31 +82,29 @@ export class InboundGate {
 
   /** What the policy says of this client. Nothing is counted. */
   passOf(transport: Transport): Pass {
-    const { identity } = peerOf(transport);
+    const { identity, labels } = transport.peer;
     const isAnyAddress = this.#rules.every(({ networks }) => networks === null);
     const address = isAnyAddress ? null : parseAddress(transport.peerAddress().address);
     const rule = authorize(this.#rules, { address, identity });
-    const key = `${rule === null ? -1 : this.#rules.indexOf(rule)} ${identity ?? ""}`;
+    const key = `${rule === null ? -1 : this.#rules.indexOf(rule)} ${labels.tls} ${labels.client_id ?? ""} ${labels.no_tls_reason ?? ""}`;
     const known = this.#passes.get(key);
     if (known !== undefined) return known;
     if (this.#passes.size >= PASSES_MAX) this.#passes.clear();
-    const pass: Pass = { generation: this.#generation, rule, labels: this.#labels(rule, identity), httpSlot: -1, tcpSlot: -1 };
+    const pass: Pass = { generation: this.#generation, rule, labels: this.#labels(rule, labels), httpSlot: -1, tcpSlot: -1 };
     this.#passes.set(key, pass);
     return pass;
   }
 
   /** Linkerd's labels. A listener has no Server resource: its policy stands for it, as in Linkerd. */
-  #labels(rule: Authorization | null, identity: string | null): Labels {
-    const { tls = "no_identity", no_tls_reason, ...target } = this.#target;
+  #labels(rule: Authorization | null, peer: PeerLabels): Labels {
     return {
-      ...target,
+      ...this.#target,
       srv_group: "",
       srv_kind: "default",
       srv_name: this.#policy.name,
       srv_port: this.#target.target_port,
       ...(rule !== null && { authz_group: "", authz_kind: rule.kind, authz_name: rule.name }),
-      tls,
-      ...(identity !== null ? { client_id: identity } : no_tls_reason !== undefined && { no_tls_reason }),
+      ...peer,
     };
   }
 
@@ -159,7 +157,7 @@ export class InboundGate {
 
   #note(message: string, transport: Transport, protocol: "http" | "tcp"): void {
     const { address } = transport.peerAddress();
-    const { identity } = peerOf(transport);
+    const { identity } = transport.peer;
     const fields = { target: this.#target.target_addr, rule: this.policyName, protocol, ...(identity !== null && { identity }) };
     this.#log.note(message, address, fields);
   }

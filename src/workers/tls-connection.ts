@@ -14,7 +14,7 @@ import { Detected, detectProtocol } from "../core/tcp/detect.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import { Stash } from "./stash.ts";
-import type { HandshakeSink, TlsContext } from "./tls-context.ts";
+import type { HandshakeSink, Secured, TlsContext } from "./tls-context.ts";
 import type { TlsStream } from "./tls-stream.ts";
 import type { Transport, TransportOwner } from "./transport.ts";
 
@@ -100,7 +100,7 @@ export class TlsConnection implements TransportOwner, ClientConnection, Handshak
 
   // --- the handshake's end ------------------------------------------------------------------------------------------
 
-  onSecure(_stream: TlsStream, protocol: string, isResumed: boolean): void {
+  onSecure(_stream: TlsStream, { protocol, isResumed }: Secured): void {
     this.#context.loop.run(() => {
       if (this.#transport.isClosed) return;
       this.#stream = null;

@@ -1,7 +1,8 @@
 // Server-side TLS with one certificate in one thread: an unlistened tls.Server that is fed with sockets (design, section 4).
 //
-// Never a bare TLSSocket: the server is what checks clients' certificates. node:tls is loaded by the first context, so that
-// a proxy without TLS does not pay for it (1.6 MB). TLS 1.2 and 1.3; groups and ciphers are Node's, post-quantum key exchange included.
+// Never a bare TLSSocket: the server is what asks for clients' certificates and has OpenSSL check them. For listeners: TLS 1.2 and 1.3; groups
+// and ciphers are Node's, post-quantum key exchange included. For the mesh: mesh-tls-options.ts; a client's certificate is
+// asked for and may be absent, and what it is worth is told to the sink, which decides.
 // No renegotiation (RFC 9325 section 4.5). Tickets: all threads of a process have the same keys, and a session of one listener is worth
 // nothing at another, because another may ask for more.
 
@@ -9,8 +10,12 @@ import type { Buffer } from "node:buffer";
 import type { Socket, SocketConstructorOpts } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
 import { createHash } from "node:crypto";
-import type { Protocol } from "../config/snapshot.ts";
+import type { MeshIdentity, Protocol } from "../config/snapshot.ts";
+import type { PeerEvidence } from "../core/identity/peer-check.ts";
+import { meshContextOptions } from "./mesh-tls-options.ts";
 import type { TcpHandle } from "./native-handles.ts";
+import { type EvidenceSource, peerEvidence } from "./peer-evidence.ts";
+import { loadTls } from "./tls-builtins.ts";
 import { TlsStream, type TlsWrap } from "./tls-stream.ts";
 
 /**
@@ -47,33 +52,20 @@ export interface TlsContextOptions {
   readonly ticketKeys: Uint8Array | null;
 }
 
+/** How a handshake ended well. */
+export interface Secured {
+  /** Negotiated by ALPN, "" without. */
+  readonly protocol: string;
+  readonly isResumed: boolean;
+  /** In the mesh: of the certificate that the peer has shown; null: it has shown none. */
+  readonly peer: PeerEvidence | null;
+}
+
 /** What a handshake came to. Called once, as an event of its own. */
 export interface HandshakeSink {
-  /** @param protocol negotiated by ALPN, "" without */
-  onSecure(stream: TlsStream, protocol: string, isResumed: boolean): void;
+  onSecure(stream: TlsStream, secured: Secured): void;
   /** @param reason OpenSSL's or Node's code and words */
   onFailed(reason: string): void;
-}
-
-interface Builtins {
-  readonly tls: typeof import("node:tls");
-  readonly net: typeof import("node:net");
-  readonly constants: { readonly SSL_OP_NO_RENEGOTIATION?: number };
-}
-
-/** OpenSSL's flag, where node:crypto does not name it. */
-const NO_RENEGOTIATION = 0x4000_0000;
-
-let builtins: Builtins | null = null;
-
-/** Loaded when the first context is made, in the middle of an update: that cannot wait for an import. */
-function load(): Builtins {
-  builtins ??= {
-    tls: process.getBuiltinModule("node:tls"),
-    net: process.getBuiltinModule("node:net"),
-    constants: process.getBuiltinModule("node:crypto").constants as Builtins["constants"],
-  };
-  return builtins;
 }
 
 interface Handshake {
@@ -83,31 +75,52 @@ interface Handshake {
 
 /** The parts of Node's TLS socket that are no public interface. */
 interface TlsSocketInside extends TLSSocket {
-  readonly _handle: TlsWrap | null;
+  readonly _handle: (TlsWrap & NonNullable<EvidenceSource["_handle"]>) | null;
   /** The socket below. */
   readonly _parent: Socket;
 }
 
 export class TlsContext {
   readonly #server: Server;
+  readonly #isMesh: boolean;
   readonly #handshakes = new Map<Socket, Handshake>();
 
-  /** Throws when certificate and key are no pair that OpenSSL takes. */
-  constructor(identity: TlsIdentity, options: TlsContextOptions) {
-    const { tls, constants } = load();
-    this.#server = new tls.Server({
+  private constructor(server: Server, isMesh: boolean) {
+    this.#server = server;
+    this.#isMesh = isMesh;
+    this.#server.on("secureConnection", (socket) => this.#onSecure(socket as TlsSocketInside));
+    this.#server.on("tlsClientError", (error, socket) => this.#onFailed(error, socket as TlsSocketInside));
+  }
+
+  /** For a listener's certificate. Throws when certificate and key are no pair that OpenSSL takes. */
+  static forListener(identity: TlsIdentity, options: TlsContextOptions): TlsContext {
+    const { tls, noRenegotiation } = loadTls();
+    const server = new tls.Server({
       cert: identity.cert,
       key: identity.key,
       minVersion: "TLSv1.2",
       maxVersion: "TLSv1.3",
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION ?? NO_RENEGOTIATION,
+      secureOptions: noRenegotiation,
       handshakeTimeout: NODE_HANDSHAKE_MS,
       sessionIdContext: createHash("sha256").update(options.scope).digest("hex").slice(0, 32),
       ...(options.alpn.length > 0 && { ALPNProtocols: [...options.alpn] }),
       ...(options.ticketKeys !== null && { ticketKeys: options.ticketKeys as Buffer }),
     });
-    this.#server.on("secureConnection", (socket) => this.#onSecure(socket as TlsSocketInside));
-    this.#server.on("tlsClientError", (error, socket) => this.#onFailed(error, socket as TlsSocketInside));
+    return new TlsContext(server, false);
+  }
+
+  /** For other proxies of the mesh. Throws when OpenSSL does not take the identity. */
+  static forMesh(identity: MeshIdentity, alpn: readonly string[]): TlsContext {
+    const builtins = loadTls();
+    const server = new builtins.tls.Server({
+      ...meshContextOptions(builtins, identity),
+      handshakeTimeout: NODE_HANDSHAKE_MS,
+      requestCert: true,
+      // Who has shown none is let in, and who has shown a bad one is refused by the sink, with the reason.
+      rejectUnauthorized: false,
+      ...(alpn.length > 0 && { ALPNProtocols: [...alpn] }),
+    });
+    return new TlsContext(server, true);
   }
 
   /** Handshakes that have begun and not ended. */
@@ -117,7 +130,7 @@ export class TlsContext {
 
   /** Begins a handshake on a connection of which `received` was read already; those bytes are kept. */
   accept(tcp: TcpHandle, received: Buffer, sink: HandshakeSink): TlsStream {
-    const { net } = load();
+    const { net } = loadTls();
     const socket = new net.Socket({ handle: tcp } as SocketConstructorOpts);
     socket.on("error", ignore);
     socket.unshift(received);
@@ -151,9 +164,11 @@ export class TlsContext {
       socket.destroy();
       return;
     }
-    handshake.stream.secured(socket._handle);
     const { alpnProtocol } = socket;
-    handshake.sink.onSecure(handshake.stream, typeof alpnProtocol === "string" ? alpnProtocol : "", socket.isSessionReused());
+    const protocol = typeof alpnProtocol === "string" ? alpnProtocol : "";
+    const peer = this.#isMesh ? peerEvidence(socket) : null;
+    handshake.stream.secured(socket._handle);
+    handshake.sink.onSecure(handshake.stream, { protocol, isResumed: socket.isSessionReused(), peer });
   }
 
   #onFailed(error: Error & { code?: string; reason?: string }, socket: TlsSocketInside): void {

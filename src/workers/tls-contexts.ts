@@ -82,7 +82,7 @@ export class TlsContexts implements HandshakeDesk {
     }
     try {
       const options = { scope: listener.id, alpn: alpnOf(protocol), ticketKeys: this.#ticketKeys };
-      this.#entries.set(listener.id, { certificate, protocol, context: new TlsContext(certificate, options) });
+      this.#entries.set(listener.id, { certificate, protocol, context: TlsContext.forListener(certificate, options) });
       if (known !== undefined) this.#leaving.push(known.context);
     } catch (error) {
       this.#log("error", "a certificate cannot be used", { listener: listener.id, error: (error as Error).message });

@@ -11,6 +11,7 @@
 import { Buffer } from "node:buffer";
 import { closeSync } from "node:fs";
 import type { Lease } from "../core/http/exchange.ts";
+import { type ClientPeer, STRANGER } from "./client-peer.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
 import { GatheredWrite } from "./gathered-write.ts";
 import {
@@ -69,6 +70,8 @@ export const NOBODY: TransportOwner = { onBytes() {}, onEnd() {}, onWritable() {
 
 export class Transport {
   owner: TransportOwner;
+  /** Of a client's connection: who is there. */
+  peer: ClientPeer = STRANGER;
   readonly loop: WorkerLoop;
   #handle: StreamHandle;
   /** The handle while it is TLS: it completes every write later and takes one at a time, and its reads are records. */
@@ -441,8 +444,7 @@ export class Transport {
   #submit(bytes: Buffer, size: number, lease: Lease | null, chunk: OutChunk | null): void {
     const request = this.loop.takeWriteRequest();
     request.buffer = bytes;
-    const error = this.#handle.writeBuffer(request, bytes);
-    this.#submitted(request, error, size, lease, chunk);
+    this.#submitted(request, this.#handle.writeBuffer(request, bytes), size, lease, chunk);
   }
 
   #submitPair(chunk: OutChunk, bytes: Buffer, lease: Lease): void {
@@ -450,8 +452,7 @@ export class Transport {
     const buffers = [chunk.bytes.subarray(0, chunk.length), bytes];
     const request = this.loop.takeWriteRequest();
     request.buffer = buffers;
-    const error = this.#handle.writev(request, buffers, true);
-    this.#submitted(request, error, size, lease, chunk);
+    this.#submitted(request, this.#handle.writev(request, buffers, true), size, lease, chunk);
   }
 
   #submitted(request: WriteRequest, error: number, size: number, lease: Lease | null, chunk: OutChunk | null): void {

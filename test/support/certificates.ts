@@ -99,6 +99,7 @@ function makeKeys(kind: KeyKind): { publicKey: KeyObject; privateKey: KeyObject 
   return generateKeyPairSync("ec", { namedCurve: kind });
 }
 
+const NO_AUTHORITY = sequence(BASIC_CONSTRAINTS, tlv(0x04, sequence()));
 const AUTHORITY = sequence(BASIC_CONSTRAINTS, TRUE, tlv(0x04, sequence(TRUE)));
 
 export class Authority {
@@ -110,13 +111,14 @@ export class Authority {
   readonly #key: KeyObject;
   #serial = 1;
 
-  constructor(name = "weft test authority", parent: Authority | null = null) {
+  /** @param isAuthority false: it signs, and its own certificate does not allow it to */
+  constructor(name = "weft test authority", parent: Authority | null = null, isAuthority = true) {
     this.name = name;
     const { publicKey, privateKey } = makeKeys("P-256");
     this.#key = privateKey;
     const now = Date.now();
     const times = { notBefore: new Date(now - DAY_MS), notAfter: new Date(now + DAY_MS) };
-    const parts = { subject: name, extensions: [AUTHORITY], publicKey, ...times };
+    const parts = { subject: name, extensions: [isAuthority ? AUTHORITY : NO_AUTHORITY], publicKey, ...times };
     this.cert = parent === null ? certificate({ ...parts, serial: this.#serial++, issuer: name, signer: privateKey }) : parent.#sign(parts);
     this.chain = parent === null ? "" : this.cert + parent.chain;
   }
@@ -146,13 +148,29 @@ export class Authority {
     if (usages !== undefined) extensions.push(sequence(EXTENDED_KEY_USAGE, tlv(0x04, sequence(...usages.map((usage) => USAGES[usage])))));
     const cert = this.#sign({
       subject: commonName,
-      extensions: extensions.length > 0 ? extensions : [sequence(BASIC_CONSTRAINTS, tlv(0x04, sequence()))],
+      extensions: extensions.length > 0 ? extensions : [NO_AUTHORITY],
       publicKey,
       notBefore: notBefore ?? new Date(Date.now() - DAY_MS),
       notAfter: notAfter ?? new Date(Date.now() + DAY_MS),
     });
     return { cert: cert + this.chain, key: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
   }
+}
+
+/** A leaf that nobody but itself has signed. */
+export function selfSigned({ names = [] }: LeafOptions): Certificate {
+  const { publicKey, privateKey } = makeKeys("P-256");
+  const cert = certificate({
+    serial: 1,
+    issuer: "itself",
+    subject: "itself",
+    extensions: [sequence(SUBJECT_ALT_NAME, tlv(0x04, sequence(...names.map(altName))))],
+    publicKey,
+    signer: privateKey,
+    notBefore: new Date(Date.now() - DAY_MS),
+    notAfter: new Date(Date.now() + DAY_MS),
+  });
+  return { cert, key: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
 }
 
 /** The same key under a passphrase. */

@@ -43,7 +43,7 @@ export interface ProxyOptions {
   /** Of the outbound listener. */
   readonly tls?: TlsFiles;
   readonly protocol?: "detect" | "http1" | "http2" | "grpc" | "opaque";
-  /** `spec.identity`. */
+  /** `spec.identity`: who the proxy is in the mesh. */
   readonly identity?: Readonly<Record<string, string>>;
   readonly unknown?: "refuse" | "forward";
   readonly allowConnect?: boolean;

@@ -38,7 +38,7 @@ it("are shared by contexts, and worth nothing once they have changed", async () 
   const authority = new Authority();
   const identity = authority.issue();
   const keys = [new Uint8Array(48).fill(1), new Uint8Array(48).fill(2)] as const;
-  const make = (): TlsContext => new TlsContext(identity, { scope: "one", alpn: [], ticketKeys: keys[0] });
+  const make = (): TlsContext => TlsContext.forListener(identity, { scope: "one", alpn: [], ticketKeys: keys[0] });
   // Two contexts as two workers have them.
   const contexts = [make(), make()] as const;
   let turn = 0;
@@ -54,7 +54,7 @@ it("are shared by contexts, and worth nothing once they have changed", async () 
       onBytes: (buffer, start, end) =>
         transport.beginHandshake((tcp) =>
           context.accept(tcp, Buffer.from(buffer.subarray(start, end)), {
-            onSecure: (_stream, _protocol, isResumed) => {
+            onSecure: (_stream, { isResumed }) => {
               resumed.push(isResumed);
               transport.owner = NOBODY;
               transport.endHandshake();

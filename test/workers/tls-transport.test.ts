@@ -40,7 +40,7 @@ describe("a transport on TLS", () => {
     recordDelay() {},
     onBug: (error) => bugs.push(error),
   });
-  const context = new TlsContext(authority.issue(), { scope: "test", alpn: [], ticketKeys: null });
+  const context = TlsContext.forListener(authority.issue(), { scope: "test", alpn: [], ticketKeys: null });
   let onBytes: (transport: Transport, bytes: Buffer) => void = () => undefined;
   let server: Server;
   let port = 0;

@@ -87,7 +87,7 @@ export const ERRORS = {
   WEFT_PEER_EXPIRED: peer502(120, "peer expired", "The peer's certificate, or one of its issuers', has expired; look at its renewal and at both clocks."),
   WEFT_PEER_NOT_YET_VALID: peer502(121, "peer not yet valid", "The peer's certificate, or one of its issuers', is not valid yet; look at both clocks."),
   WEFT_PEER_UNTRUSTED: peer502(122, "peer untrusted", "The peer's certificate does not come from a root that this proxy trusts."),
-  WEFT_PEER_PURPOSE: peer502(123, "peer purpose", "The peer's certificate is not for what it was used for: TLS servers need serverAuth, clients clientAuth."),
+  WEFT_PEER_PURPOSE: peer502(123, "peer purpose", "The peer's certificate, or one of its issuers', is not for what it was used for: TLS servers need serverAuth, clients clientAuth, issuers must be authorities."),
   WEFT_PEER_WEAK_KEY: peer502(124, "peer weak key", "The peer's key, or one of its issuers', is none of P-256, P-384, Ed25519, or RSA with 2048 bits or more."),
   WEFT_PEER_CHAIN_TOO_LONG: peer502(125, "peer chain too long", "The peer's certificate has more issuers above it than Weft follows."),
   WEFT_PEER_IDENTITY: peer502(126, "peer without identity", "The peer's certificate does not hold exactly one identity as its alternative names; the common name does not count."),

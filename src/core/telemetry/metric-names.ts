@@ -16,13 +16,34 @@ export interface MetricRow {
 }
 
 /** Labels of an endpoint (linkerd.md: outbound label set), as EndpointMetrics gets them. */
-const ENDPOINT = ["direction", "dst_service", "dst_namespace", "target_addr", "target_ip", "target_port", "tls", "no_tls_reason"] as const;
+const ENDPOINT = [
+  "direction",
+  "dst_service",
+  "dst_namespace",
+  "target_addr",
+  "target_ip",
+  "target_port",
+  "tls",
+  "no_tls_reason",
+  "client_id",
+  "server_id",
+] as const;
 
 /** Labels of a gRPC method of a service. */
 const METHOD = ["direction", "dst_service", "dst_namespace", "rpc_service", "rpc_method"] as const;
 
 /** Labels of a transport; `peer` is `src` towards the client and `dst` towards the service. */
-const TRANSPORT = ["direction", "peer", "target_addr", "target_ip", "target_port", "tls", "no_tls_reason"] as const;
+const TRANSPORT = [
+  "direction",
+  "peer",
+  "target_addr",
+  "target_ip",
+  "target_port",
+  "tls",
+  "no_tls_reason",
+  "client_id",
+  "server_id",
+] as const;
 
 /** Labels of policies (linkerd.md 2.4): the listener and its policy, the route, the rule that admitted, the client. */
 const AUTHZ_TARGET = ["target_addr", "target_ip", "target_port", "srv_group", "srv_kind", "srv_name", "srv_port"] as const;
@@ -119,6 +140,11 @@ export const METRICS = {
     type: "counter",
     labels: ["direction", "result"],
     help: "Connections at listeners with a certificate: full, resumed, failed, timeout, not_tls or too_many.",
+  },
+  mesh_tls_handshakes_total: {
+    type: "counter",
+    labels: ["direction", "result", "error"],
+    help: "Handshakes of mesh TLS, inbound as their server and outbound as their client: full, failed, timeout, refused or too_many.",
   },
   control_dns_resolutions_total: { type: "counter", labels: ["client", "record_type", "result"], help: "Lookups of endpoint names." },
 

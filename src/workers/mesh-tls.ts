@@ -1,0 +1,103 @@
+// The mesh identity of one thread: contexts for both sides of mesh TLS, and what is counted about their handshakes.
+//
+// An identity that changes makes new contexts: handshakes from then on use them, connections that are open keep what they have, handshakes
+// under way end under the old ones. An identity that OpenSSL does not take leaves the one before it where it was.
+
+import type { MeshIdentity, Protocol } from "../config/snapshot.ts";
+import { DEFAULT_CONTROL_NAMESPACE, parseIdentityName } from "../core/identity/names.ts";
+import { type ErrorCode, ERRORS } from "../core/errors/error-codes.ts";
+import type { Recorder } from "../core/telemetry/recorder.ts";
+import type { Log, LogFields } from "./forwarder-types.ts";
+import type { PolicyLog } from "./policy-log.ts";
+import { TlsContext } from "./tls-context.ts";
+
+/** How handshakes of the mesh end. `refused`: TLS was well, the peer was not. */
+export type MeshHandshakeResult = "full" | "failed" | "timeout" | "refused" | "too_many";
+
+/** What two proxies of ours speak within. */
+const WEFT_ALPN = ["h2"];
+
+interface Contexts {
+  readonly identity: MeshIdentity;
+  readonly controlNamespace: string;
+  /** At listeners for HTTP, and at opaque ones, where no protocol is negotiated. */
+  readonly http: TlsContext;
+  readonly opaque: TlsContext;
+}
+
+export class MeshTls {
+  readonly #recorder: Recorder;
+  readonly #log: Log;
+  readonly #refusals: PolicyLog;
+  readonly #slots = new Map<string, number>();
+  #contexts: Contexts | null = null;
+  /** Contexts that were replaced while handshakes were under way in them. */
+  #leaving: TlsContext[] = [];
+
+  /** `refusals`: where refused peers are noted, a line for each in ten seconds at most. */
+  constructor(recorder: Recorder, log: Log, refusals: PolicyLog) {
+    this.#recorder = recorder;
+    this.#log = log;
+    this.#refusals = refusals;
+  }
+
+  /** Who this proxy is from now on. */
+  update(identity: MeshIdentity): void {
+    const before = this.#contexts;
+    try {
+      this.#contexts = {
+        identity,
+        controlNamespace: parseIdentityName(identity.name)?.controlNamespace ?? DEFAULT_CONTROL_NAMESPACE,
+        http: TlsContext.forMesh(identity, WEFT_ALPN),
+        opaque: TlsContext.forMesh(identity, []),
+      };
+    } catch (error) {
+      this.#log("error", "the proxy's identity cannot be used", { identity: identity.name, error: (error as Error).message });
+      return;
+    }
+    this.#leaving = this.#leaving.filter((context) => context.inProgress > 0);
+    if (before !== null) this.#leaving.push(before.http, before.opaque);
+  }
+
+  /** The name by which peers ask for this proxy; null: it has no identity yet. */
+  get name(): string | null {
+    return this.#contexts?.identity.name ?? null;
+  }
+
+  /** Of this proxy; that of peers whose certificates do not say. */
+  get controlNamespace(): string {
+    return this.#contexts?.controlNamespace ?? DEFAULT_CONTROL_NAMESPACE;
+  }
+
+  /** For connections at a listener that speaks `protocol`. Only with a name. */
+  server(protocol: Protocol): TlsContext {
+    const { http, opaque } = this.#contexts!;
+    return protocol === "opaque" ? opaque : http;
+  }
+
+  /** Handshakes of clients under way in this thread. */
+  get inProgress(): number {
+    let count = 0;
+    if (this.#contexts !== null) count += this.#contexts.http.inProgress + this.#contexts.opaque.inProgress;
+    for (const context of this.#leaving) count += context.inProgress;
+    return count;
+  }
+
+  /** A peer is not let in, or not spoken to: counted and logged by the reason. */
+  refused(direction: string, code: ErrorCode, peer: string, fields: LogFields): void {
+    const { label, cause } = ERRORS[code];
+    this.count(direction, "refused", label);
+    this.#refusals.note(`[${code}] ${cause}`, peer, fields);
+  }
+
+  /** @param error label of the reason, "" for none */
+  count(direction: string, result: MeshHandshakeResult, error: string): void {
+    const key = `${direction} ${result} ${error}`;
+    let slot = this.#slots.get(key);
+    if (slot === undefined) {
+      slot = this.#recorder.counter("mesh_tls_handshakes_total", { direction, result, error });
+      this.#slots.set(key, slot);
+    }
+    this.#recorder.slots[slot]! += 1;
+  }
+}
