@@ -93,7 +93,7 @@ export class GivenAuthority implements Authority {
     const nowMs = this.#nowMs();
     const { signer, intermediates, root, notAfterMs: chainEndMs } = this.#set;
     const { leafLifetimeMs, skewMs } = this.#options;
-    const notAfterMs = Math.min(nowMs + leafLifetimeMs + skewMs, chainEndMs);
+    const notAfterMs = Math.min(Math.ceil((nowMs + leafLifetimeMs + skewMs) / 1000) * 1000, chainEndMs);
     if (notAfterMs <= nowMs) throw new Refusal("WEFT_IDENTITY_NOT_READY", "the issuer has expired; put a new one in its file");
     const leaf = await makeLeaf(signer, identity, publicKey, { notBeforeMs: nowMs - skewMs, notAfterMs });
     return { leaf, intermediates, root, notAfterMs: Date.parse(leaf.validTo) };

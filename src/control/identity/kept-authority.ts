@@ -47,7 +47,7 @@ const STEPS_MAX = 16;
 const ID_BYTES = 4;
 
 /** The component's own certificate moves to the new root when less than this part of a leaf's life is left for it below the old one. */
-const OWN_LIFE_MIN = 1 / 8;
+const OWN_LIFE_MIN = 1 / 4;
 
 export interface KeptAuthorityOptions {
   /** A private folder (openPrivateFolder), locked by this process. */

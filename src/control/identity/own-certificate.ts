@@ -8,8 +8,8 @@ import type { Authority } from "./authority.ts";
 import { keyToPem, makeKeys } from "./x509.ts";
 import { webcrypto } from "node:crypto";
 
-/** Renewed at this part of its life. */
-const RENEW_AT = 2 / 3;
+/** Renewed at this part of its life: it costs nobody a call, so earlier than a proxy's. */
+const RENEW_AT = 1 / 2;
 
 export interface OwnTls {
   /** PEM. */

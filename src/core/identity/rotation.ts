@@ -142,9 +142,13 @@ export function issuerEndMs(root: RootState, settings: RotationSettings, nowMs: 
   return Math.min(nowMs + settings.issuerLifetimeMs, root.notAfterMs);
 }
 
-/** When a leaf that is signed now ends: never after its issuer, and never after its root. */
+/** When a leaf that is signed now ends: never after its issuer, and never after its root. In whole seconds, as certificates have it. */
 export function leafEndMs(root: RootState, issuer: IssuerState, settings: RotationSettings, nowMs: number): number {
-  return Math.min(nowMs + settings.leafLifetimeMs + settings.skewMs, issuer.notAfterMs, root.notAfterMs);
+  return Math.min(nextSecond(nowMs + settings.leafLifetimeMs + settings.skewMs), issuer.notAfterMs, root.notAfterMs);
+}
+
+function nextSecond(ms: number): number {
+  return Math.ceil(ms / 1000) * 1000;
 }
 
 /** The state with a new root in the bundle, which signs nothing yet. */
@@ -184,7 +188,7 @@ export function dropRoot(state: RotationState, rootId: string, nowMs: number): R
 export function noteLeaf(state: RotationState, rootId: string, endMs: number, settings: RotationSettings): RotationState {
   const root = state.roots.find(({ id }) => id === rootId);
   if (root === undefined || endMs <= root.leavesEndMs) return state;
-  const leavesEndMs = Math.min(endMs + Math.ceil(settings.leafLifetimeMs * LEAVES_AHEAD), root.notAfterMs);
+  const leavesEndMs = Math.min(nextSecond(endMs + settings.leafLifetimeMs * LEAVES_AHEAD), root.notAfterMs);
   return { ...state, roots: state.roots.map((other) => (other.id === rootId ? { ...root, leavesEndMs } : other)) };
 }
 

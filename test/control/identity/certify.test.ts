@@ -3,29 +3,19 @@
 import "reflect-metadata";
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { ConnectError } from "@connectrpc/connect";
 import * as x509 from "@peculiar/x509";
 import { X509Certificate } from "node:crypto";
 import { altNamesOf } from "../../../src/control/identity/x509.ts";
 import { certify, DB, makeKeys, makeRequest, namesOf, WEB } from "../support/identity-client.ts";
 import type { RequestOptions } from "../support/identity-client.ts";
 import { IdentityComponent } from "../support/identity-component.ts";
+import { refusalOf } from "../support/refusal.ts";
 
 let component: IdentityComponent;
 before(async () => {
   component = await IdentityComponent.start();
 });
 after(async () => await component.remove());
-
-/** The code that a call is refused with. */
-async function refusalOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call;
-  } catch (error) {
-    return /^\[([A-Z0-9_]+)\]/.exec((error as ConnectError).rawMessage)?.[1] ?? String(error);
-  }
-  return "none";
-}
 
 test("a token in a file gets a certificate for its workload, and again for another replica", async () => {
   const token = await component.token("web", "file");
