@@ -36,6 +36,8 @@ export interface ControllerSettings {
   /** Null: join tokens only. */
   readonly serviceAccounts: ServiceAccountSettings | null;
   readonly version: string;
+  /** How often idle connections are looked at, for tests. */
+  readonly sweepMs?: number;
 }
 
 /** How often what is due is looked for: a fortieth of the shortest life, within these. */
@@ -127,18 +129,22 @@ export class IdentityController {
 
   async #listen(): Promise<void> {
     const { listen, admin, data } = this.#settings;
+    writeBundle(data, this.#parts.authority.bundle);
     this.#port = await this.#parts.server.listen(listen.host, listen.port);
     this.#isListening = true;
-    writeBundle(data, this.#parts.authority.bundle);
-    this.#log("info", "the identity component serves", { host: listen.host, port: this.#port, trustDomain: this.#parts.names.trustDomain });
-    if (admin === null) return;
+    if (admin !== null) await this.#listenAdmin(admin, data);
+    const { trustDomain } = this.#parts.names;
+    this.#log("info", "the identity component serves", { host: listen.host, port: this.#port, adminPort: this.#adminPort, trustDomain });
+  }
+
+  async #listenAdmin({ host, port }: HostPort, data: string): Promise<void> {
     const { names, authority, joinTokens, metrics } = this.#parts;
     this.#admin = await createAdminServer({
       onError: (error) => this.#log("error", "the admin port failed", { error: (error as Error).stack ?? String(error) }),
     });
     const isReady = (): boolean => this.isReady;
     adminRoutes(this.#admin, { names, authority, joinTokens, metrics, isReady, secret: openAdminSecret(data), log: this.#log });
-    this.#adminPort = await this.#admin.listen(admin.host, admin.port);
+    this.#adminPort = await this.#admin.listen(host, port);
   }
 
   async #tick(): Promise<void> {
@@ -213,6 +219,7 @@ async function openParts(settings: ControllerSettings, names: MeshNames, unlock:
       refusals("warn", "a request was refused", { code, reason: message, identity: JSON.stringify(name.slice(0, 253)), remote });
     },
     log,
+    ...(settings.sweepMs !== undefined && { sweepMs: settings.sweepMs }),
   });
   metrics.watch({ authority, own, server, usedTokens });
   return { names, authority, joinTokens, usedTokens, own, server, metrics, unlock };

@@ -50,11 +50,13 @@ const STATUS: Readonly<Record<string, Code>> = {
   INTERNAL: Code.Internal,
 };
 
-/** What happened on a connection, for counters and logs. */
+/** Who hears what happens on connections. */
 export interface ServerEvents {
   readonly onIssued: (identity: string, notAfterMs: number, by: "token" | "certificate", remote: string) => void;
   readonly onRefused: (code: IdentityErrorCode, message: string, identity: string, remote: string) => void;
   readonly log: IdentityLog;
+  /** SWEEP_MS unless a test is in a hurry. */
+  readonly sweepMs?: number;
 }
 
 interface Connection {
@@ -98,7 +100,7 @@ export class IdentityServer {
       events.log("debug", "a TLS handshake failed", { reason: (error as NodeJS.ErrnoException).code ?? error.message }),
     );
     this.#server.on("request", this.#handler());
-    this.#sweep = setInterval(() => this.#sweepSessions(), SWEEP_MS);
+    this.#sweep = setInterval(() => this.#sweepSessions(), events.sweepMs ?? SWEEP_MS);
     this.#sweep.unref();
   }
 

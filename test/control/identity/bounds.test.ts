@@ -1,0 +1,158 @@
+// What the identity component takes from anybody is bounded: bytes, streams, silent connections, certificates per identity, lines of log.
+
+import assert from "node:assert/strict";
+import { connect as connectH2, type ClientHttp2Session } from "node:http2";
+import { after, before, test } from "node:test";
+import { Code, type ConnectError } from "@connectrpc/connect";
+import type { Bundle } from "../../../src/control/identity/authority.ts";
+import { BundleFeed } from "../../../src/control/identity/bundle-feed.ts";
+import { RateLimit } from "../../../src/control/identity/rate-limit.ts";
+import { throttled } from "../../../src/control/log.ts";
+import { certify, SERVER, WEB } from "../support/identity-client.ts";
+import { IdentityComponent } from "../support/identity-component.ts";
+import { waitUntil, within } from "../../support/wait.ts";
+
+let component: IdentityComponent;
+before(async () => {
+  component = await IdentityComponent.start({ sweepMs: 100 });
+});
+after(async () => await component.remove());
+
+async function rawSession(): Promise<ClientHttp2Session> {
+  const session = connectH2(`https://127.0.0.1:${component.controller.port}`, { ca: component.bundle, servername: SERVER });
+  session.on("error", () => {});
+  await new Promise((resolve) => session.once("remoteSettings", resolve));
+  return session;
+}
+
+test("a message over 32 KB is refused, and the component goes on", async () => {
+  const connection = component.connect();
+  await assert.rejects(
+    connection.identity.certify({ identity: WEB, token: new Uint8Array(40_000), certificateSigningRequest: new Uint8Array(1) }),
+    (error: ConnectError) => error.code === Code.ResourceExhausted,
+  );
+  await certify(component.connect(), WEB, await component.token());
+});
+
+test("a connection has 8 streams and 8 KB of header at most", async () => {
+  const session = await rawSession();
+  assert.equal(session.remoteSettings.maxConcurrentStreams, 8);
+  assert.equal(session.remoteSettings.maxHeaderListSize, 8192);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/io.linkerd.proxy.identity.Identity/Certify",
+    "x-long": "a".repeat(30_000),
+  });
+  const status = await within(
+    "the refusal",
+    new Promise((resolve) => {
+      stream.on("response", (headers) => resolve(headers[":status"]));
+      stream.on("error", () => resolve("reset"));
+      stream.on("close", () => resolve("closed"));
+    }),
+  );
+  assert.notEqual(status, 200);
+  session.destroy();
+  await certify(component.connect(), WEB, await component.token());
+});
+
+test("other paths, other methods and other protocols get no answer of ours", async () => {
+  const session = await rawSession();
+  for (const headers of [
+    { ":method": "GET", ":path": "/" },
+    { ":method": "POST", ":path": "/io.linkerd.proxy.identity.Identity/Certify", "content-type": "application/json" },
+    { ":method": "POST", ":path": "/io.linkerd.proxy.identity.Identity/Other", "content-type": "application/grpc" },
+  ]) {
+    const stream = session.request(headers);
+    stream.resume();
+    if (headers[":method"] === "POST") stream.end("{}");
+    const status = await within("an answer", new Promise((resolve) => stream.once("response", (answer) => resolve(answer[":status"]))));
+    assert.ok([404, 405, 415].includes(status as number), `${headers[":path"]} ${String(status)}`);
+  }
+  session.destroy();
+});
+
+test("a connection without a stream is sent away; one that watches stays, and is counted", async () => {
+  const idle = await rawSession();
+  const watch = component.connect().trust.watch({})[Symbol.asyncIterator]();
+  await watch.next();
+  await waitUntil("the end of the idle connection", () => idle.closed || idle.destroyed);
+  let isOver = false;
+  void watch.next().then(
+    () => (isOver = true),
+    () => (isOver = true),
+  );
+  await waitUntil("the watch to be the only one", async () => {
+    const { text } = await component.admin("GET", "/metrics");
+    return /^identity_watches 1$/m.test(text) && /^identity_connections 1$/m.test(text);
+  });
+  assert.equal(isOver, false);
+});
+
+test("one identity's certificates are limited, another's are not", () => {
+  let nowMs = 0;
+  const rate = new RateLimit(() => nowMs);
+  let taken = 0;
+  while (rate.take(WEB) && taken < 10_000) taken++;
+  assert.equal(taken, 500);
+  assert.ok(rate.take("other"));
+  nowMs += 1_000;
+  taken = 0;
+  while (rate.take(WEB) && taken < 10_000) taken++;
+  assert.equal(taken, 50);
+});
+
+test("the table of limits forgets who was not seen for longest", () => {
+  const rate = new RateLimit(() => 0);
+  for (let i = 0; i < 500; i++) rate.take("first");
+  assert.ok(!rate.take("first"));
+  for (let i = 0; i < 20_000; i++) rate.take(`identity-${i}`);
+  assert.ok(rate.take("first"));
+});
+
+test("a watcher that reads slowly skips to the newest bundle, and leaves nothing behind when it goes", async () => {
+  const feed = new BundleFeed();
+  const bundle = (version: number): Bundle => ({ roots: [], version, atMs: 0 });
+  assert.ok(feed.publish(bundle(1)));
+  assert.ok(!feed.publish(bundle(1)));
+  const abort = new AbortController();
+  const watch = feed.watch(abort.signal);
+  assert.equal((await watch.next()).value?.version, 1);
+  for (let version = 2; version <= 10; version++) feed.publish(bundle(version));
+  assert.equal((await watch.next()).value?.version, 10);
+  const next = watch.next();
+  feed.publish(bundle(11));
+  assert.equal((await next).value?.version, 11);
+  const last = watch.next();
+  abort.abort();
+  assert.equal((await last).done, true);
+  assert.equal(feed.watchers, 0);
+});
+
+test("refusals fill no disk: ten lines a second, the others are counted", () => {
+  let nowMs = 0;
+  const lines: unknown[] = [];
+  const log = throttled(
+    (_level, _message, fields) => lines.push(fields),
+    () => nowMs,
+  );
+  for (let i = 0; i < 1_000; i++) log("warn", "x", { i });
+  assert.equal(lines.length, 10);
+  nowMs = 1_000;
+  log("warn", "x", { i: 1_000 });
+  assert.deepEqual(lines.at(-1), { i: 1_000, notLogged: 990 });
+});
+
+test("a clock that jumps is noticed and said", async (t) => {
+  const own = await IdentityComponent.start({ rotation: { propagationMs: 0 } });
+  try {
+    const realMs = Date.now();
+    t.mock.timers.enable({ apis: ["Date"], now: realMs + 60_000 });
+    const line = await waitUntil("the warning", () => own.lines.find(({ message }) => message.includes("clock has jumped")));
+    t.mock.timers.reset();
+    assert.ok(Math.abs(Number(line.fields["seconds"]) - 60) <= 5);
+    await certify(own.connect(), WEB, await own.token());
+  } finally {
+    await own.remove();
+  }
+});
