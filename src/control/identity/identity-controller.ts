@@ -36,8 +36,8 @@ export interface ControllerSettings {
   /** Null: join tokens only. */
   readonly serviceAccounts: ServiceAccountSettings | null;
   readonly version: string;
-  /** How often idle connections are looked at, for tests. */
-  readonly sweepMs?: number;
+  /** How often idle connections are looked at, and how long a request may take: for tests that are in a hurry. */
+  readonly hurry?: { readonly sweepMs: number; readonly requestMs: number };
 }
 
 /** How often what is due is looked for: a fortieth of the shortest life, within these. */
@@ -219,7 +219,7 @@ async function openParts(settings: ControllerSettings, names: MeshNames, unlock:
       refusals("warn", "a request was refused", { code, reason: message, identity: JSON.stringify(name.slice(0, 253)), remote });
     },
     log,
-    ...(settings.sweepMs !== undefined && { sweepMs: settings.sweepMs }),
+    ...settings.hurry,
   });
   metrics.watch({ authority, own, server, usedTokens });
   return { names, authority, joinTokens, usedTokens, own, server, metrics, unlock };

@@ -39,6 +39,8 @@ const HEAD_BYTES_MAX = 8 * 1024;
 const HANDSHAKE_MS = 10_000;
 /** How often connections are looked at: who has no stream is sent away, who does not answer a PING is cut at the next look. */
 const SWEEP_MS = 30_000;
+/** A request is complete, and, unless it is a watch, answered within this time. */
+const REQUEST_MS = 15_000;
 /** What a shutdown waits for requests that are being answered. */
 const CLOSE_MS = 2_000;
 
@@ -55,8 +57,9 @@ export interface ServerEvents {
   readonly onIssued: (identity: string, notAfterMs: number, by: "token" | "certificate", remote: string) => void;
   readonly onRefused: (code: IdentityErrorCode, message: string, identity: string, remote: string) => void;
   readonly log: IdentityLog;
-  /** SWEEP_MS unless a test is in a hurry. */
+  /** SWEEP_MS and REQUEST_MS, unless a test is in a hurry. */
   readonly sweepMs?: number;
+  readonly requestMs?: number;
 }
 
 interface Connection {
@@ -65,6 +68,8 @@ interface Connection {
   isAlive: boolean;
   streams: number;
 }
+
+const WATCH_PATH = `/${Trust.typeName}/${Trust.method.watch.name}`;
 
 const connectionKey = createContextKey<Connection | null>(null);
 
@@ -75,6 +80,7 @@ export class IdentityServer {
   readonly #controlNamespace: string;
   readonly #feed = new BundleFeed();
   readonly #sessions = new Map<ServerHttp2Session, Connection>();
+  readonly #requestMs: number;
   readonly #shutdown = new AbortController();
   readonly #sweep: NodeJS.Timeout;
 
@@ -82,6 +88,7 @@ export class IdentityServer {
     this.#certifier = certifier;
     this.#events = events;
     this.#controlNamespace = controlNamespace;
+    this.#requestMs = events.requestMs ?? REQUEST_MS;
     this.#feed.publish(bundle);
     this.#server = createSecureServer({
       ...tls,
@@ -161,7 +168,21 @@ export class IdentityServer {
         return createContextValues().set(connectionKey, connection);
       },
     });
-    return handle as (request: Http2ServerRequest, response: Http2ServerResponse) => void;
+    return (request, response) => {
+      this.#bound(request, response);
+      handle(request, response);
+    };
+  }
+
+  /** What is left of a request that was answered early is dropped; one that does not end, or is not answered, ends here. */
+  #bound(request: Http2ServerRequest, response: Http2ServerResponse): void {
+    // The request object lets go of its stream when that closes.
+    const { stream } = request;
+    response.once("finish", () => stream.resume());
+    const timer = setTimeout(() => {
+      if (!request.complete || request.url !== WATCH_PATH) stream.destroy();
+    }, this.#requestMs);
+    stream.once("close", () => clearTimeout(timer));
   }
 
   #routes(router: ConnectRouter): void {

@@ -14,7 +14,7 @@ import { waitUntil, within } from "../../support/wait.ts";
 
 let component: IdentityComponent;
 before(async () => {
-  component = await IdentityComponent.start({ sweepMs: 100 });
+  component = await IdentityComponent.start({ hurry: { sweepMs: 100, requestMs: 1_000 } });
 });
 after(async () => await component.remove());
 
@@ -87,6 +87,25 @@ test("a connection without a stream is sent away; one that watches stays, and is
     return /^identity_watches 1$/m.test(text) && /^identity_connections 1$/m.test(text);
   });
   assert.equal(isOver, false);
+});
+
+test("a request that never ends is cut; a watch whose request is complete is not", async () => {
+  const watch = component.connect().trust.watch({})[Symbol.asyncIterator]();
+  await watch.next();
+  let isOver = false;
+  void watch.next().then(
+    () => (isOver = true),
+    () => (isOver = true),
+  );
+  const session = await rawSession();
+  for (const path of ["/io.linkerd.proxy.identity.Identity/Certify", "/weft.identity.v1.Trust/Watch"]) {
+    const stream = session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers" });
+    stream.on("error", () => {});
+    stream.write(Buffer.from([0, 0, 0, 1, 0]));
+    await within("the cut", new Promise((resolve) => stream.once("close", resolve)));
+  }
+  assert.equal(isOver, false);
+  session.destroy();
 });
 
 test("one identity's certificates are limited, another's are not", () => {
