@@ -101,7 +101,7 @@ export function compileInbound(context: ProxyContext): CompiledInbound {
 interface InboundEntry {
   readonly target: HostPort;
   readonly protocol?: Protocol | undefined;
-  readonly tls?: TlsFiles | undefined;
+  readonly tls?: TlsFiles | readonly TlsFiles[] | undefined;
   readonly policy?: DefaultPolicy | undefined;
 }
 
@@ -110,7 +110,7 @@ function withTls(
   context: ProxyContext,
   listener: ListenerSnapshot,
   path: Path,
-  files: TlsFiles | undefined,
+  files: TlsFiles | readonly TlsFiles[] | undefined,
 ): Pick<CompiledListener, "listener" | "certificate"> {
   const compiled = compileTls(context, listener.id, path, files);
   return compiled === null ? { listener } : { listener: { ...listener, tls: compiled.tls }, certificate: compiled.certificate };

@@ -111,12 +111,20 @@ const limits = map(
   "Limits of the data plane, whole numbers in the unit that the name ends in; docs/limits.md has them all.",
 );
 
-const tls = map(
+const tlsPair = map(
   {
     cert: key(z.string().min(1), "file", "the path of a PEM file", "The certificate, then those of its chain, in PEM."),
     key: key(z.string().min(1), "file", "the path of a PEM file", "Its private key, in PEM, without a passphrase."),
   },
-  "Connections are TLS, with this certificate; plain ones are refused. Paths are relative to this file; the files are watched.",
+  "A certificate and its key.",
+);
+
+/** One map or a list of them: what is wrong is told about the one that was written. */
+const tls = key(
+  z.union([tlsPair, z.array(tlsPair)]),
+  "map",
+  "a map of cert and key, or a list of such maps",
+  "Connections are TLS, with this certificate, or with the one of a list that has the name which the client asks for, else the first. Plain connections are refused. Paths are relative to this file; the files are watched.",
 ).optional();
 
 const outboundPort = map(
@@ -301,11 +309,16 @@ export function checkShape(kind: Kind, value: unknown): { ok: ProxyDocument | Se
   return result.success ? { ok: result.data } : { issues: result.error.issues.flatMap((issue) => toSchemaIssues(kind, issue)) };
 }
 
-function toSchemaIssues(kind: Kind, issue: z.core.$ZodIssue): SchemaIssue[] {
-  const path = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
+function toSchemaIssues(kind: Kind, issue: z.core.$ZodIssue, base: Path = []): SchemaIssue[] {
+  const path = [...base, ...issue.path.map((step) => (typeof step === "symbol" ? String(step) : step))];
   const schema = schemaAt(SCHEMAS[kind], path);
+  if (issue.code === "invalid_union" && isOneOrMany(schema) && typeof issue.input === "object" && issue.input !== null) {
+    const issues = issue.errors[Array.isArray(issue.input) ? 1 : 0] ?? [];
+    return issues.flatMap((one) => toSchemaIssues(kind, one, path));
+  }
   if (issue.code === "unrecognized_keys") {
-    const keys = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+    const one = isOneOrMany(schema) ? schema.options[0] : schema;
+    const keys = one instanceof z.ZodObject ? Object.keys(one.shape) : [];
     return issue.keys.map((unknownKey) => ({ what: "unknown-key", path, key: unknownKey, keys }));
   }
   if (issue.code === "custom" && issue.params !== undefined) {
@@ -319,11 +332,17 @@ function toSchemaIssues(kind: Kind, issue: z.core.$ZodIssue): SchemaIssue[] {
 function schemaAt(root: z.ZodType, path: Path): z.ZodType {
   let schema = unwrap(root);
   for (const step of path) {
+    if (isOneOrMany(schema)) schema = unwrap(schema.options[typeof step === "number" ? 1 : 0] as z.ZodType);
     if (schema instanceof z.ZodObject && typeof step === "string" && step in schema.shape) schema = unwrap(schema.shape[step]);
     else if (schema instanceof z.ZodArray) schema = unwrap(schema.element as z.ZodType);
     else break;
   }
   return schema;
+}
+
+/** A map, or a list of such maps. */
+function isOneOrMany(schema: z.ZodType): schema is z.ZodUnion {
+  return schema instanceof z.ZodUnion && schema.options[0] instanceof z.ZodObject;
 }
 
 function unwrap(schema: z.ZodType): z.ZodType {
@@ -344,6 +363,8 @@ export function listKeys(kind: Kind): KeyRow[] {
     if (schema instanceof z.ZodArray) {
       const element = unwrap(schema.element as z.ZodType);
       if (element instanceof z.ZodObject) visitShape(element, `${at}[].`);
+    } else if (isOneOrMany(schema)) {
+      visitShape(schema.options[0] as z.ZodObject, `${at}.`);
     } else if (schema instanceof z.ZodObject) {
       visitShape(schema, at === "" ? "" : `${at}.`);
     }

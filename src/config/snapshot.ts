@@ -61,8 +61,13 @@ export interface InboundPolicy {
   readonly networks: readonly string[];
 }
 
-/** What may be known of a listener's certificate: everything but its key. */
-export interface ListenerTls {
+/** What may be known of a listener's certificates: everything but their keys. */
+export interface ListenerTls extends TlsCertificate {
+  /** Those behind the first, for clients that ask for their names. */
+  readonly others?: readonly TlsCertificate[];
+}
+
+export interface TlsCertificate {
   /** Absolute paths. */
   readonly certFile: string;
   readonly keyFile: string;
@@ -75,8 +80,15 @@ export interface ListenerTls {
 }
 
 /** A listener's certificate with its chain and its key, as PEM. Secret: it goes to the workers and nowhere else. */
-export interface CertificateSnapshot {
+export interface CertificateSnapshot extends NamedCertificate {
   readonly listener: string;
+  /** Those behind the first, for clients that ask for their names. */
+  readonly others: readonly NamedCertificate[];
+}
+
+export interface NamedCertificate {
+  /** DNS names, lower case, `*.` in front of some. */
+  readonly names: readonly string[];
   readonly cert: string;
   readonly key: string;
 }

@@ -1,4 +1,4 @@
-// Server-side TLS with one certificate in one thread: an unlistened tls.Server that is fed with sockets (design, section 4).
+// Server-side TLS for one listener in one thread: an unlistened tls.Server that is fed with sockets (design, section 4).
 //
 // Never a bare TLSSocket: the server is what asks for clients' certificates and has OpenSSL check them. For listeners: TLS 1.2 and 1.3; groups
 // and ciphers are Node's, post-quantum key exchange included. For the mesh: mesh-tls-options.ts; a client's certificate is
@@ -8,13 +8,14 @@
 
 import type { Buffer } from "node:buffer";
 import type { Socket, SocketConstructorOpts } from "node:net";
-import type { Server, TLSSocket } from "node:tls";
+import type { SecureContextOptions, Server, TLSSocket } from "node:tls";
 import { createHash } from "node:crypto";
-import type { MeshIdentity, Protocol } from "../config/snapshot.ts";
+import type { MeshIdentity, NamedCertificate, Protocol } from "../config/snapshot.ts";
 import type { PeerEvidence } from "../core/identity/peer-check.ts";
 import { meshContextOptions } from "./mesh-tls-options.ts";
 import type { TcpHandle } from "./native-handles.ts";
 import { type EvidenceSource, peerEvidence } from "./peer-evidence.ts";
+import { serverNameCallback } from "./server-name-contexts.ts";
 import { loadTls } from "./tls-builtins.ts";
 import { TlsStream, type TlsWrap } from "./tls-stream.ts";
 
@@ -43,6 +44,10 @@ const NODE_HANDSHAKE_MS = 0x7fff_ffff;
 export interface TlsIdentity {
   readonly cert: string;
   readonly key: string;
+  /** DNS names in it; they count where there are `others`. */
+  readonly names?: readonly string[];
+  /** For clients that ask for their names. */
+  readonly others?: readonly NamedCertificate[];
 }
 
 export interface TlsContextOptions {
@@ -92,17 +97,22 @@ export class TlsContext {
     this.#server.on("tlsClientError", (error, socket) => this.#onFailed(error, socket as TlsSocketInside));
   }
 
-  /** For a listener's certificate. Throws when certificate and key are no pair that OpenSSL takes. */
+  /** For a listener's certificates. Throws when a certificate and its key are no pair that OpenSSL takes. */
   static forListener(identity: TlsIdentity, options: TlsContextOptions): TlsContext {
     const { tls, noRenegotiation } = loadTls();
-    const server = new tls.Server({
-      cert: identity.cert,
-      key: identity.key,
+    const { names = [], others = [] } = identity;
+    const common: SecureContextOptions = {
       minVersion: "TLSv1.2",
       maxVersion: "TLSv1.3",
       secureOptions: noRenegotiation,
-      handshakeTimeout: NODE_HANDSHAKE_MS,
       sessionIdContext: createHash("sha256").update(options.scope).digest("hex").slice(0, 32),
+    };
+    const server = new tls.Server({
+      ...common,
+      cert: identity.cert,
+      key: identity.key,
+      handshakeTimeout: NODE_HANDSHAKE_MS,
+      ...(others.length > 0 && { SNICallback: serverNameCallback(tls, names, others, common) }),
       ...(options.alpn.length > 0 && { ALPNProtocols: [...options.alpn] }),
       ...(options.ticketKeys !== null && { ticketKeys: options.ticketKeys as Buffer }),
     });

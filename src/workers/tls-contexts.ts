@@ -3,7 +3,7 @@
 // A certificate that changes makes a new context: new connections get it, those that are open keep theirs. A pair that
 // OpenSSL does not take (the loader has tried it before) leaves the old one where it was.
 
-import type { CertificateSnapshot, ListenerSnapshot, Protocol } from "../config/snapshot.ts";
+import type { CertificateSnapshot, ListenerSnapshot, NamedCertificate, Protocol } from "../config/snapshot.ts";
 import type { Recorder } from "../core/telemetry/recorder.ts";
 import type { Log } from "./forwarder-types.ts";
 import { alpnOf, TlsContext } from "./tls-context.ts";
@@ -76,10 +76,7 @@ export class TlsContexts implements HandshakeDesk {
   #set(listener: ListenerSnapshot, certificate: CertificateSnapshot): void {
     const { protocol } = listener;
     const known = this.#entries.get(listener.id);
-    if (known !== undefined) {
-      const { cert, key } = known.certificate;
-      if (cert === certificate.cert && key === certificate.key && protocol === known.protocol) return;
-    }
+    if (known !== undefined && protocol === known.protocol && isSame(known.certificate, certificate)) return;
     try {
       const options = { scope: listener.id, alpn: alpnOf(protocol), ticketKeys: this.#ticketKeys };
       this.#entries.set(listener.id, { certificate, protocol, context: TlsContext.forListener(certificate, options) });
@@ -88,4 +85,11 @@ export class TlsContexts implements HandshakeDesk {
       this.#log("error", "a certificate cannot be used", { listener: listener.id, error: (error as Error).message });
     }
   }
+}
+
+/** The same certificates in the same order: their names follow from them. */
+function isSame(a: CertificateSnapshot, b: CertificateSnapshot): boolean {
+  const all = (one: CertificateSnapshot): readonly NamedCertificate[] => [one, ...one.others];
+  const [left, right] = [all(a), all(b)];
+  return left.length === right.length && left.every(({ cert, key }, i) => cert === right[i]!.cert && key === right[i]!.key);
 }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { LISTENER_CERTIFICATES_MAX } from "../../src/config/certificates.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { PEM_BYTES_MAX } from "../../src/config/pem-files.ts";
 import { formatProblem } from "../../src/config/problem.ts";
@@ -153,5 +154,68 @@ spec: {endpoints: [{address: "127.0.0.1:9001"}]}
     const result = loadConfig({ path });
     assert.ok("problems" in result);
     assert.match(formatProblem(result.problems[0]!), /spec\.inbound\.tls\.key is missing; expected the path of a PEM file/);
+  });
+});
+
+describe("a list of certificates", () => {
+  const make = (name: string, names: readonly string[]): string => {
+    const { cert, key } = authority.issue({ names });
+    write(`${name}.crt`, cert);
+    write(`${name}.key`, key);
+    return `{cert: ${name}.crt, key: ${name}.key}`;
+  };
+
+  function load(tls: string): ReturnType<typeof loadConfig> {
+    const spec = `{inbound: {target: "127.0.0.1:8080", tls: ${tls}}}`;
+    return loadConfig({
+      path: join(folder, write("list.yaml", `{apiVersion: weft.dev/v1alpha1, kind: Proxy, metadata: {name: p}, spec: ${spec}}\n`)),
+    });
+  }
+
+  const said = (tls: string): string => {
+    const result = load(tls);
+    return ("problems" in result ? result.problems : result.warnings).map(formatProblem).join("\n");
+  };
+
+  it("reaches the workers in its order, with the names of each", () => {
+    const result = load(`[${make("one", ["One.example"])}, ${make("two", ["*.two.example", "two.example", "10.1.2.3"])}]`);
+    assert.ok("snapshot" in result);
+    assert.deepEqual(result.warnings, []);
+    const [certificate] = result.snapshot.certificates ?? [];
+    assert.deepEqual([certificate?.listener, certificate?.names], ["inbound", ["one.example"]]);
+    assert.deepEqual(
+      certificate?.others.map(({ names }) => names),
+      [["*.two.example", "two.example"]],
+    );
+    const tls = result.snapshot.listeners.find(({ id }) => id === "inbound")?.tls;
+    assert.equal(tls?.certFile, join(folder, "one.crt"));
+    assert.equal(tls?.others?.[0]?.keyFile, join(folder, "two.key"));
+    assert.doesNotMatch(JSON.stringify(result.snapshot.listeners), /PRIVATE KEY/);
+  });
+
+  it("warns of a name that two have, and of one without a name that nobody can ask for", () => {
+    const pairs = [make("a", ["a.example"]), make("b", ["b.example", "A.example"]), make("c", ["10.9.9.9"])];
+    const lines = said(`[${pairs.join(", ")}]`).split("\n");
+    assert.equal(lines.length, 2, lines.join("\n"));
+    assert.match(
+      lines[0]!,
+      /warning: spec\.inbound\.tls\[1\]\.cert is "b\.crt", which has a\.example, as spec\.inbound\.tls\[0\] has; clients get the first/,
+    );
+    assert.match(lines[1]!, /warning: spec\.inbound\.tls\[2\]\.cert is "c\.crt", which has no DNS name.*; no client will get it/);
+  });
+
+  it("tells every mistake in it at its place", () => {
+    const text = said(`[${make("a", ["a.example"])}, {cert: no.crt, key: a.key}, {cert: a.crt, kee: a.key}]`);
+    assert.match(text, /kee is not a key of spec\.inbound\.tls\[2\]; did you mean key\?/);
+    assert.match(
+      said(`[${make("a", ["a.example"])}, {cert: no.crt, key: a.key}]`),
+      /spec\.inbound\.tls\[1\]\.cert is "no\.crt", which does not exist/,
+    );
+    assert.match(said("[]"), /spec\.inbound\.tls has 0 certificates; leave tls out/);
+  });
+
+  it("is not without end", () => {
+    const pair = make("a", ["a.example"]);
+    assert.match(said(`[${new Array<string>(LISTENER_CERTIFICATES_MAX + 1).fill(pair).join(", ")}]`), /has 257 certificates; 256 at most/);
   });
 });

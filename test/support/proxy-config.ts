@@ -22,7 +22,7 @@ export interface TlsFiles {
 export interface TestInbound {
   readonly target: string;
   readonly protocol?: string;
-  readonly tls?: TlsFiles;
+  readonly tls?: TlsFiles | readonly TlsFiles[];
   readonly policy?: string;
 }
 
@@ -33,7 +33,9 @@ export interface ProxyOptions {
   readonly workers?: number;
   readonly limits?: Partial<Record<LimitName, number>>;
   /** Further listeners for one service each; `ProxyProcess.ports` tells where they are. */
-  readonly listeners?: Readonly<Record<string, { readonly service: string; readonly protocol?: string; readonly tls?: TlsFiles }>>;
+  readonly listeners?: Readonly<
+    Record<string, { readonly service: string; readonly protocol?: string; readonly tls?: TlsFiles | readonly TlsFiles[] }>
+  >;
   /** `host`: where it listens, 127.0.0.1 unless said otherwise. */
   readonly inbound?: TestInbound & {
     readonly host?: string;
@@ -41,7 +43,7 @@ export interface ProxyOptions {
     readonly ports?: Readonly<Record<string, TestInbound>>;
   };
   /** Of the outbound listener. */
-  readonly tls?: TlsFiles;
+  readonly tls?: TlsFiles | readonly TlsFiles[];
   readonly protocol?: "detect" | "http1" | "http2" | "grpc" | "opaque";
   /** `spec.identity`: who the proxy is in the mesh. */
   readonly identity?: Readonly<Record<string, string>>;
