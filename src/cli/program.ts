@@ -3,6 +3,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { BAD_CONFIGURATION } from "../config/problem.ts";
 import { addIdentity, addIdentityController } from "./identity-program.ts";
+import { addInit } from "./init/init-program.ts";
 import { FAILURE } from "./output-format.ts";
 import type { ProxyOptions } from "./proxy-arguments.ts";
 import type { OutputFormat } from "./output-format.ts";
@@ -20,6 +21,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     .exitOverride();
   addProxy(program, finish);
   addValidate(program, finish);
+  addInit(program, finish);
   addVersion(program, finish);
   addIdentityController(program, finish);
   addIdentity(program, finish);

@@ -30,6 +30,8 @@ export interface CompiledOutbound {
 
 export interface CompiledInbound {
   readonly listeners: readonly CompiledListener[];
+  /** Of a transparent listener: ports with rules of their own, at which nothing listens. */
+  readonly redirectedPorts: readonly CompiledListener[];
   readonly services: readonly CompiledService[];
 }
 
@@ -42,10 +44,12 @@ export function compileOutbound(context: ProxyContext): CompiledOutbound {
   const listen = outbound.listen ?? defaultAddress(OUTBOUND_LISTEN);
   const protocol = outbound.protocol ?? "detect";
   if (listen !== "off") {
-    const listener: ListenerSnapshot = { id: "outbound", direction: "outbound", listen, protocol, service: null };
+    const transparent = outbound.transparent === true && ({ transparent: true } as const);
+    const listener: ListenerSnapshot = { id: "outbound", direction: "outbound", listen, protocol, service: null, ...transparent };
     listeners.push({ path, ...withTls(context, listener, ["spec", "outbound", "tls"], outbound.tls) });
   }
-  if (protocol === "opaque" && outbound.default === undefined) {
+  if (outbound.transparent === true) checkTransparent(context);
+  if (protocol === "opaque" && outbound.default === undefined && outbound.transparent !== true) {
     const message = "spec.outbound.protocol is opaque, and opaque connections name no service";
     problems.push(
       document.problemAt(
@@ -72,20 +76,29 @@ export function compileOutbound(context: ProxyContext): CompiledOutbound {
 /** The listeners in front of the local service. */
 export function compileInbound(context: ProxyContext): CompiledInbound {
   const inbound = context.shape.spec?.inbound;
-  if (inbound === undefined) return { listeners: [], services: [] };
+  if (inbound === undefined) return { listeners: [], redirectedPorts: [], services: [] };
+  const isTransparent = inbound.transparent === true;
   const path = ["spec", "inbound", "listen"];
   const listen = inbound.listen ?? defaultAddress(INBOUND_LISTEN);
   const listeners: CompiledListener[] = [];
+  const redirectedPorts: CompiledListener[] = [];
   const services: CompiledService[] = [];
   const policies = new PolicyCompiler(context);
   const add = (id: string, at: HostPort, listenPath: Path, base: Path, entry: InboundEntry): void => {
-    const { target, protocol = "detect", tls } = entry;
+    const { target, protocol = "detect", tls, transparent } = entry;
     const targetPath = [...base, "target"];
     const key = `inbound/${at.port}`;
-    const snapshot = makeTargetService({ key, name: key, namespace: context.shape.metadata.namespace ?? NAMESPACE }, [target]);
     const policy = policies.compile(base, entry === inbound ? undefined : entry.policy);
-    const listener: ListenerSnapshot = { id, direction: "inbound", listen: at, protocol, service: key, ...(policy !== null && { policy }) };
-    listeners.push({ path: listenPath, ...withTls(context, listener, [...base, "tls"], tls) });
+    const listener: ListenerSnapshot = {
+      ...{ id, direction: "inbound", listen: at, protocol, service: target === undefined ? null : key },
+      ...(policy !== null && { policy }),
+      ...(transparent === true && { transparent }),
+    };
+    const compiled = { path: listenPath, ...withTls(context, listener, [...base, "tls"], tls) };
+    if (isTransparent && transparent !== true) redirectedPorts.push(compiled);
+    else listeners.push(compiled);
+    if (target === undefined) return;
+    const snapshot = makeTargetService({ key, name: key, namespace: context.shape.metadata.namespace ?? NAMESPACE }, [target]);
     services.push({ document: context.document, places: [{ path: targetPath, endpoint: target }], snapshot });
   };
   add("inbound", listen, path, ["spec", "inbound"], inbound);
@@ -95,11 +108,31 @@ export function compileInbound(context: ProxyContext): CompiledInbound {
     add(`inbound/${port}`, { host: listen.host, port }, [...base, "port"], base, entry);
   }
   policies.finish();
-  return { listeners, services };
+  return { listeners, redirectedPorts, services };
+}
+
+/** What a request names counts for nothing at a transparent listener. */
+function checkTransparent(context: ProxyContext): void {
+  const { outbound } = context.shape.spec ?? {};
+  const report = (key: string, severity: "error" | "warning", message: string, hint: string): void => {
+    context.problems.push(context.document.problemAt(["spec", "outbound", key], "value", severity, message, hint));
+  };
+  if (outbound?.listen === "off")
+    report(
+      "transparent",
+      "error",
+      "spec.outbound.transparent is true, and spec.outbound.listen is off",
+      "redirected connections need a listener",
+    );
+  for (const key of ["default", "unknown", "allowOverride"] as const) {
+    if (outbound?.[key] === undefined) continue;
+    report(key, "warning", `spec.outbound.${key} has no effect beside transparent`, "the address that a connection was made to decides");
+  }
 }
 
 interface InboundEntry {
-  readonly target: HostPort;
+  readonly transparent?: boolean | undefined;
+  readonly target?: HostPort | undefined;
   readonly protocol?: Protocol | undefined;
   readonly tls?: TlsFiles | readonly TlsFiles[] | undefined;
   readonly policy?: DefaultPolicy | undefined;

@@ -37,7 +37,7 @@ export function compileProxy(context: ProxyContext): ProxySnapshot {
   checkLoops(context, [...services, ...inbound.services], listeners, admin);
   const identity = compileIdentity(context);
   checkIdentities(context, services);
-  const certificates = listeners.flatMap(({ certificate }) => certificate ?? []);
+  const certificates = [...listeners, ...inbound.redirectedPorts].flatMap(({ certificate }) => certificate ?? []);
   return {
     name,
     namespace,
@@ -52,6 +52,7 @@ export function compileProxy(context: ProxyContext): ProxySnapshot {
     logLevel: spec.logLevel ?? LOG_LEVEL,
     limits: compileLimits(context),
     services: [...services, ...inbound.services].map((entry) => entry.snapshot),
+    ...(inbound.redirectedPorts.length > 0 && { redirectedPorts: inbound.redirectedPorts.map(({ listener }) => listener) }),
     ...(certificates.length > 0 && { certificates }),
     ...(identity !== null && { identity: identity.source }),
     ...(identity?.identity && { meshIdentity: identity.identity }),

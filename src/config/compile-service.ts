@@ -1,5 +1,6 @@
 // A Service document of the right shape to its snapshot.
 
+import { parseIp } from "../core/route/ip-literal.ts";
 import { formatHostPort } from "./address.ts";
 import { LOAD_BALANCER, NAMESPACE } from "./defaults.ts";
 import { formatPath } from "./problem.ts";
@@ -49,7 +50,15 @@ export function compileService(document: SourceDocument, shape: ServiceDocument,
   }
   const ports = compilePorts(document, spec.ports ?? [], problems);
   const loadBalancer = spec.loadBalancer ?? LOAD_BALANCER;
-  return { document, places, snapshot: { key: serviceKey(namespace, name), name, namespace, ports, loadBalancer, addresses, dns } };
+  const ownAddresses = (spec.addresses ?? []).map((text) => parseIp(text) ?? text);
+  return {
+    document,
+    places,
+    snapshot: {
+      ...{ key: serviceKey(namespace, name), name, namespace, ports, loadBalancer, addresses, dns },
+      ...(ownAddresses.length > 0 && { ownAddresses }),
+    },
+  };
 }
 
 /** Checks the endpoints of a service whose shape has mistakes, as far as they have none: all mistakes are told at once. */

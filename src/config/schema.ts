@@ -2,9 +2,11 @@
 //
 // Shapes only: whether names exist, addresses collide or loop is checked when the documents are compiled. Unknown keys are
 // errors everywhere. The texts in `info` serve error messages and the table in docs/configuration.md alike.
+// Long because it is one list of keys, read from its beginning to its end.
 
 import { z } from "zod";
 import { DEFAULT_CLUSTER_NETWORKS, DEFAULT_POLICIES } from "../core/policy/default-policy.ts";
+import { parseIp } from "../core/route/ip-literal.ts";
 import { isServiceName } from "../core/route/service-names.ts";
 import { parseHostPort } from "./address.ts";
 import type { AddressMistake, AddressUse } from "./address.ts";
@@ -67,7 +69,8 @@ const port = (about: string) => key(z.int().min(1).max(65535), "whole number", "
 const yes = (about: string) => key(z.boolean(), "boolean", "true or false", about, "false");
 const reference = (expects: string, about: string) => key(z.string(), "reference", expects, about);
 const protocol = (about: string, byDefault: string) => oneOf(PROTOCOLS, about, byDefault).optional();
-const map = <S extends z.core.$ZodLooseShape>(shape: S, about: string) => key(z.strictObject(shape), "map", "a map of keys", about);
+const map = <S extends z.core.$ZodLooseShape>(shape: S, about: string) => described(z.strictObject(shape), about);
+const described = <S extends z.ZodType>(schema: S, about: string) => key(schema, "map", "a map of keys", about);
 const list = <S extends z.ZodType>(element: S, about: string) => key(z.array(element), "list", "a list", about, "[]").optional();
 
 /** Text on its way to an address; what is wrong with it travels in the issue's `params`. */
@@ -141,14 +144,41 @@ const POLICY = "Who may come in.";
 
 const inboundPort = map(
   {
-    port: port("Port beside that of `inbound.listen`, on the same address."),
-    target: address("target", "The local service behind it."),
+    port: port("Port beside that of `inbound.listen`, on the same address; with `transparent`, the port that connections were made to."),
+    target: address("target", "The local service behind it; with `transparent`, where the connection was going if absent.").optional(),
     protocol: protocol("What clients speak there.", "detect"),
     tls,
     policy: oneOf(DEFAULT_POLICIES, POLICY, "that of `spec.inbound`").optional(),
   },
   "A further inbound port.",
 );
+
+const inbound = z.strictObject({
+  listen: address("listen", "Where others reach the service.", INBOUND_LISTEN).optional(),
+  transparent: yes(
+    "Connections are redirected here (`weft init`): each goes to the address and port of the service that it was made to.",
+  ).optional(),
+  target: address("target", "The service beside the proxy; with `transparent`, of connections to this listener itself.").optional(),
+  protocol: protocol("What clients speak there.", "detect"),
+  tls,
+  policy: oneOf(DEFAULT_POLICIES, POLICY, "all-unauthenticated").optional(),
+  clusterNetworks: key(
+    z.array(key(z.string(), "network", "a network such as 10.0.0.0/8 or fd00::/8", "A network.")),
+    "list",
+    "a list of networks",
+    "The networks that the `cluster-*` policies mean. A list replaces the default: the private ranges and loopback.",
+    `[${DEFAULT_CLUSTER_NETWORKS.join(", ")}]`,
+  ).optional(),
+  ports: list(inboundPort, "Further ports of the service; with `transparent`, what is different for connections made to such a port."),
+});
+
+/** Only redirected connections say by themselves where they go. */
+function checkTargets({ transparent, target, ports = [] }: z.output<typeof inbound>, context: z.core.$RefinementCtx): void {
+  if (transparent === true) return;
+  const missing = (path: (string | number)[]) => context.addIssue({ code: "custom", path, params: { isMissing: true } });
+  if (target === undefined) missing(["target"]);
+  for (const [index, port_] of ports.entries()) if (port_.target === undefined) missing(["ports", index, "target"]);
+}
 
 const pemFile = (about: string) => key(z.string().min(1), "file", "the path of a PEM file", about).optional();
 
@@ -191,26 +221,15 @@ const proxySpec = map(
         default: reference("a service's name such as web or web.shop", "The service for requests that name none.").optional(),
         unknown: oneOf(["refuse", "forward"], "What happens to a name that no service has: 404, or on to that host.", "refuse").optional(),
         allowOverride: yes("`l5d-dst-override` from a client counts.").optional(),
+        transparent: yes(
+          "Connections are redirected here (`weft init`): the address that each was made to decides where it goes, not what it names.",
+        ).optional(),
         ports: list(outboundPort, "Listeners for one service each."),
       },
       "Traffic from this host or service.",
     ).optional(),
-    inbound: map(
-      {
-        listen: address("listen", "Where others reach the service.", INBOUND_LISTEN).optional(),
-        target: address("target", "The service beside the proxy."),
-        protocol: protocol("What clients speak there.", "detect"),
-        tls,
-        policy: oneOf(DEFAULT_POLICIES, POLICY, "all-unauthenticated").optional(),
-        clusterNetworks: key(
-          z.array(key(z.string(), "network", "a network such as 10.0.0.0/8 or fd00::/8", "A network.")),
-          "list",
-          "a list of networks",
-          "The networks that the `cluster-*` policies mean. A list replaces the default: the private ranges and loopback.",
-          `[${DEFAULT_CLUSTER_NETWORKS.join(", ")}]`,
-        ).optional(),
-        ports: list(inboundPort, "Further ports of the service."),
-      },
+    inbound: described(
+      inbound.superRefine(checkTargets),
       "Traffic to the service beside the proxy. Absent: nothing listens for it.",
     ).optional(),
     identity: identity.optional(),
@@ -264,6 +283,15 @@ const serviceSpec = map(
     ports: list(servicePort, "Without any, every port may be named, and the protocol is detected."),
     loadBalancer: oneOf(["ewma", "p2c", "round-robin"], "How endpoints are picked.", LOAD_BALANCER).optional(),
     endpoints: list(endpoint, "Where the service runs."),
+    addresses: list(
+      key(
+        z.string().refine((text) => parseIp(text) !== null),
+        "address",
+        "an IP address such as 10.96.0.10",
+        "An address of the service.",
+      ),
+      "IP addresses that mean the service to clients of transparent listeners, beside those of its endpoints: virtual ones.",
+    ),
   },
   "What the service is.",
 );
@@ -321,12 +349,13 @@ function toSchemaIssues(kind: Kind, issue: z.core.$ZodIssue, base: Path = []): S
     const keys = one instanceof z.ZodObject ? Object.keys(one.shape) : [];
     return issue.keys.map((unknownKey) => ({ what: "unknown-key", path, key: unknownKey, keys }));
   }
-  if (issue.code === "custom" && issue.params !== undefined) {
+  if (issue.code === "custom" && issue.params?.["mistake"] !== undefined) {
     return [{ what: "bad-address", path, mistake: issue.params["mistake"] as AddressMistake }];
   }
   const values = schema instanceof z.ZodEnum ? schema.options.map(String) : [];
   const { type, expects } = info.get(schema) ?? { type: "map", expects: "something else" };
-  return [{ what: issue.input === undefined ? "missing" : "wrong", path, type, expects, values }];
+  const isMissing = issue.input === undefined || (issue.code === "custom" && issue.params?.["isMissing"] === true);
+  return [{ what: isMissing ? "missing" : "wrong", path, type, expects, values }];
 }
 
 function schemaAt(root: z.ZodType, path: Path): z.ZodType {

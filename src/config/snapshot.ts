@@ -38,6 +38,8 @@ export interface ServiceSnapshot {
   readonly loadBalancer: LoadBalancer;
   readonly addresses: readonly EndpointPlace[];
   readonly dns: readonly EndpointPlace[];
+  /** IP addresses, canonical, that mean the service to clients of transparent listeners. Absent: those of its endpoints alone. */
+  readonly ownAddresses?: readonly string[];
 }
 
 export interface ListenerSnapshot {
@@ -50,6 +52,8 @@ export interface ListenerSnapshot {
   readonly service: string | null;
   /** Connections are TLS; the certificate is in `certificates` under this listener's id. */
   readonly tls?: ListenerTls;
+  /** Connections were redirected here: the kernel knows where they were going. Then `service` is for those that were not. */
+  readonly transparent?: true;
   /** Inbound only: who may come in. Absent: anyone. */
   readonly policy?: InboundPolicy;
 }
@@ -136,6 +140,8 @@ export interface ProxySnapshot {
   readonly namespace: string;
   readonly workers: number | "auto";
   readonly listeners: readonly ListenerSnapshot[];
+  /** Ports of which the transparent inbound listener's connections are served by other rules than its own: nothing listens there. Absent: none. */
+  readonly redirectedPorts?: readonly ListenerSnapshot[];
   readonly outbound: OutboundRules;
   readonly admin: HostPort | null;
   /** `POST /shutdown` of a loopback client drains the proxy; otherwise it is 404, as Linkerd's is by default. */
@@ -169,11 +175,14 @@ export interface WorkerService {
   readonly endpoints: readonly string[];
   /** Who must be at an endpoint, by its address; absent: no endpoint has an identity. */
   readonly identities?: Readonly<Record<string, string>>;
+  /** As a ServiceSnapshot's. */
+  readonly ownAddresses?: readonly string[];
 }
 
 /** Everything about the proxy that is not a service. */
 export interface WorkerProxy {
   readonly listeners: readonly ListenerSnapshot[];
+  readonly redirectedPorts?: readonly ListenerSnapshot[];
   readonly outbound: OutboundRules;
   /** Never an endpoint: through the proxy anybody would look like a loopback client to it. */
   readonly admin: HostPort | null;

@@ -55,7 +55,7 @@ export function isEmptyUpdate(update: WorkerUpdate): boolean {
 
 /** One service as the workers of a proxy of this namespace see it. */
 export function workerService(service: ServiceSnapshot, proxyNamespace: string, resolved: ResolvedAddresses): WorkerService {
-  const { key, name, namespace, ports, loadBalancer } = service;
+  const { key, name, namespace, ports, loadBalancer, ownAddresses } = service;
   // Targets without a document (`inbound/4143`) cannot be named by a request.
   const hosts = key === serviceKey(namespace, name) ? serviceHosts(name, namespace, proxyNamespace) : [];
   const identities: Record<string, string> = {};
@@ -68,12 +68,20 @@ export function workerService(service: ServiceSnapshot, proxyNamespace: string, 
   for (const place of service.addresses) add(formatHostPort(place), place.identity);
   for (const entry of service.dns) for (const address of resolved(entry)) add(address, entry.identity);
   const hasIdentities = Object.keys(identities).length > 0;
-  return { key, name, namespace, hosts, ports, loadBalancer, endpoints: [...endpoints], ...(hasIdentities && { identities }) };
+  return {
+    ...{ key, name, namespace, hosts, ports, loadBalancer, endpoints: [...endpoints] },
+    ...(hasIdentities && { identities }),
+    ...(ownAddresses && { ownAddresses }),
+  };
 }
 
 function workerProxy(snapshot: ProxySnapshot): WorkerProxy {
-  const { listeners, outbound, admin, forwarded, allowConnect, accessLog, limits, certificates } = snapshot;
-  return { listeners, outbound, admin, forwarded, allowConnect, accessLog, limits, ...(certificates && { certificates }) };
+  const { listeners, redirectedPorts, outbound, admin, forwarded, allowConnect, accessLog, limits, certificates } = snapshot;
+  return {
+    ...{ listeners, outbound, admin, forwarded, allowConnect, accessLog, limits },
+    ...(redirectedPorts && { redirectedPorts }),
+    ...(certificates && { certificates }),
+  };
 }
 
 /** Equality of plain data by value. */

@@ -46,13 +46,13 @@ class SilentUpstream implements TransportOwner {
   }
 
   onEnd(): void {
-    this.#connection.onServerGone();
+    this.#connection.onServerLeft(false);
   }
 
   onWritable(): void {}
 
   onDeadline(): void {
-    this.#connection.onServerGone();
+    this.#connection.onServerLeft(true);
   }
 
   onClosed(errno: number): void {
@@ -256,6 +256,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
         this.#upstream = null;
         upstream.close(false);
         endpoint.connectFailed(status);
+        if (endpoint.isStraight) this.#end(true);
         return;
       }
       this.#isConnected = true;
@@ -302,9 +303,17 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     upstream.close(false);
   }
 
+  /** Before anybody spoke. A client that chose this address itself is told as the server would have: it may wait for its word. */
+  onServerLeft(isAbort: boolean): void {
+    const isStraight = this.#endpoint?.isStraight === true;
+    this.onServerGone();
+    if (isStraight && !this.#isDecided) this.#end(isAbort);
+  }
+
   onServerClosed(errno: number): void {
     if (this.#isConnected) this.#endpoint!.disconnected(errno);
     this.#upstream = null;
+    if (errno !== 0 && this.#endpoint?.isStraight === true && !this.#isDecided) this.#end(true);
   }
 
   onEnd(): void {
@@ -352,7 +361,11 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   }
 
   cut(): void {
+    this.#end(false);
+  }
+
+  #end(isAbort: boolean): void {
     this.#isDecided = true;
-    this.#transport.close(false);
+    this.#transport.close(isAbort);
   }
 }

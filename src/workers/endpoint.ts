@@ -52,6 +52,8 @@ export interface EndpointParts {
   readonly hostFallback: Buffer;
   /** Another proxy of the mesh is there: everything goes to it as HTTP/2. */
   readonly isMesh: boolean;
+  /** The client chose this address itself: there is no other to go to, and it may try as often as it likes. */
+  readonly isStraight: boolean;
   readonly metrics: EndpointMetrics;
   readonly transportMetrics: TransportMetrics;
 }
@@ -105,6 +107,10 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   get isMesh(): boolean {
     return this.#used.isMesh;
+  }
+
+  get isStraight(): boolean {
+    return this.#used.isStraight;
   }
 
   get hostFallback(): Buffer {
@@ -182,7 +188,8 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     if (this.#readyTimer !== null) return;
     this.#failures++;
     const { limits } = this.context.shared;
-    const pause = Math.min(limits.reconnectBackoffMinMs * 2 ** (this.#failures - 1), limits.reconnectBackoffMaxMs);
+    const pauseMax = this.isStraight ? limits.reconnectBackoffMinMs : limits.reconnectBackoffMaxMs;
+    const pause = Math.min(limits.reconnectBackoffMinMs * 2 ** (this.#failures - 1), pauseMax);
     const jittered = pause * (0.9 + 0.2 * this.context.random());
     this.#readyTimer = setTimeout(() => this.context.loop.run(() => this.#becomeReady()), jittered);
   }

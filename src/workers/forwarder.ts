@@ -2,6 +2,7 @@
 //
 // Shares nothing with other threads but the recorder's slots, which it alone writes, and updates of the configuration, which it
 // applies between events: services and endpoints that stay keep their connections, pools and estimates.
+// Long because it is where the parts of a thread meet: each has a few lines here and a file of its own.
 
 import { Buffer } from "node:buffer";
 import { closeSync } from "node:fs";
@@ -31,11 +32,13 @@ import { MeshTls } from "./mesh-tls.ts";
 import { assertNativeHandles } from "./native-handles.ts";
 import { OwnListeners, splitAddress } from "./own-listeners.ts";
 import { PolicyLog } from "./policy-log.ts";
+import { Redirects } from "./redirects.ts";
 import { Relay } from "./relay.ts";
 import { Router, type RouterEntry } from "./router.ts";
 import { Service } from "./service.ts";
 import { SilenceQueue } from "./silence-queue.ts";
 import { isMeshPlain } from "./test-hooks.ts";
+import { hasOwnLabels, isStraightKey } from "./straight-services.ts";
 import { TlsConnection } from "./tls-connection.ts";
 import { TlsContexts } from "./tls-contexts.ts";
 import { NOBODY, Transport } from "./transport.ts";
@@ -68,6 +71,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly #overhead: HdrLatency;
   readonly #silence: SilenceQueue;
   readonly #unknown: UnknownServices;
+  readonly #redirects: Redirects;
   readonly #tls: TlsContexts;
   readonly #services = new Map<string, Service>();
   readonly #listeners: ListenerTable;
@@ -108,7 +112,22 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       makeService: (config) => this.#makeService(config),
       forgetRoutes: () => this.router.forget(),
     });
-    this.router = new Router(NO_RULES, (host, port) => this.#unknown.get(host, port));
+    this.#redirects = new Redirects(this.loop, {
+      services: this.#services,
+      redirectedPort: (port) => this.#listeners.get(`inbound/${port}`) ?? null,
+      adopt: (fd, listenerId) => this.adopt(fd, listenerId),
+      onSettled: () => this.#options.onOpenConnections(this.#clients.size),
+      makeService: (config) => {
+        const service = this.#makeService(config);
+        service.update(config);
+        return service;
+      },
+    });
+    this.router = new Router(
+      NO_RULES,
+      (host, port) => this.#unknown.get(host, port),
+      (key) => this.#redirects.service(key),
+    );
   }
 
   // --- configuration ------------------------------------------------------------------------------------------------
@@ -130,6 +149,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       this.router.update(entries, update.removed, proxy?.outbound ?? null);
       // Behind the services: a connection that is cut must not find what is gone.
       if (proxy !== null) this.#recheck();
+      this.#redirects.changed(proxy !== null);
     });
   }
 
@@ -153,8 +173,10 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     else this.accessLog = new AccessLogWriter(proxy.accessLog);
     const own = proxy.listeners.map(({ listen }) => listen);
     this.#ownListeners = new OwnListeners(proxy.admin === null ? own : [...own, proxy.admin]);
-    this.#tls.update(proxy.listeners, proxy.certificates ?? []);
-    this.#listeners.update(proxy.listeners);
+    // Nothing listens at a redirected port: its connections come in at the transparent listener.
+    const listeners = [...proxy.listeners, ...(proxy.redirectedPorts ?? [])];
+    this.#tls.update(listeners, proxy.certificates ?? []);
+    this.#listeners.update(listeners);
   }
 
   #updateService(config: WorkerService): RouterEntry {
@@ -179,20 +201,22 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   /** Called when an endpoint is used for the first time, not when it is configured. */
   endpointParts(owner: EndpointOwner, address: string): EndpointParts {
     const { host, port } = splitAddress(address);
+    const label = hasOwnLabels(owner) ? ([address, host, String(port)] as const) : (["", "", ""] as const);
     return {
       host,
       port,
       isIpv6: host.includes(":"),
       isOwnListener: this.#ownListeners.has(host, port),
       isMesh: this.#isMeshPlain && owner.identityOf(address) !== null,
+      isStraight: isStraightKey(owner.key),
       hostFallback: Buffer.from(address, "latin1"),
-      metrics: this.#endpointMetrics(owner, address, host, String(port)),
+      metrics: this.#endpointMetrics(owner, ...label),
       transportMetrics: new TransportMetrics(this.#options.recorder, {
         direction: directionOf(owner),
         peer: "dst",
-        target_addr: address,
-        target_ip: host,
-        target_port: String(port),
+        target_addr: label[0],
+        target_ip: label[1],
+        target_port: label[2],
         tls: "no_identity",
         no_tls_reason: "disabled",
         dst_service: owner.name,
@@ -221,7 +245,12 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   }
 
   #adopt(fd: number, listenerId: string): void {
-    const listener = this.#listeners.get(listenerId);
+    let listener = this.#listeners.get(listenerId);
+    if (listener?.snapshot.transparent === true) {
+      const redirected = this.#redirects.resolve(fd, listener);
+      if (redirected === null) return;
+      listener = redirected;
+    }
     if (listener === undefined) {
       // Its listener went with a reload while it was on its way; nobody knows what it was for.
       closeSync(fd);
@@ -321,7 +350,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   }
 
   idle(): boolean {
-    return this.#clients.size === 0;
+    return this.#clients.size === 0 && !this.#redirects.isWaiting;
   }
 
   drain(): void {
@@ -339,6 +368,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       for (const service of this.#services.values()) service.remove();
       this.#policyLog.flush();
       this.#unknown.clear();
+      this.#redirects.clear();
       this.loop.closeAll();
     });
     return count;
@@ -370,7 +400,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       connections: this.#clients.size,
       transports: this.loop.size,
       buffers: { stream: this.loop.readBuffers.inUse, out: this.loop.outChunks.inUse },
-      services: [...[...this.#services.values()].map((service) => service.stats()), ...this.#unknown.stats()],
+      services: [...this.#services.values(), ...this.#unknown.services(), ...this.#redirects.services()].map((service) => service.stats()),
     };
   }
 

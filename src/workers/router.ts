@@ -36,11 +36,17 @@ export class Router {
   #memory: (Remembered | undefined)[] = new Array(MEMORY).fill(undefined);
 
   readonly #forward: (host: string, port: number | null) => Service | null;
+  readonly #straight: (key: string) => Service | null;
 
-  /** `forward` makes services for unknown names, where the rules allow them. */
-  constructor(rules: OutboundRules, forward: (host: string, port: number | null) => Service | null) {
+  /** `forward` makes services for unknown names, where the rules allow them; `straight` has those of addresses that are nobody's. */
+  constructor(
+    rules: OutboundRules,
+    forward: (host: string, port: number | null) => Service | null,
+    straight: (key: string) => Service | null,
+  ) {
     this.#rules = rules;
     this.#forward = forward;
+    this.#straight = straight;
     this.#table = new RouteTable<RouterEntry>([], rules);
   }
 
@@ -56,9 +62,9 @@ export class Router {
     this.#memory = new Array(MEMORY).fill(undefined);
   }
 
-  /** For listeners that serve one service. */
+  /** For listeners that serve one service, and redirected connections. */
   fixed(key: string): Service | null {
-    return this.#table.get(key)?.service ?? null;
+    return this.#table.get(key)?.service ?? this.#straight(key);
   }
 
   /** For connections that name nothing: opaque ones. */

@@ -2,11 +2,12 @@
 //
 // Everything returns what the kernel says, errors as negative errno (as libuv does), and never throws. `koffi.load(null)`
 // takes the C library that the process already runs on, so musl works as glibc does. Loaded by the main thread; a worker loads it
-// when it first sees a stalled write (kernelQueue).
+// when it first sees a stalled write (kernelQueue), or has a transparent listener (originalDestination).
 
 import { Buffer } from "node:buffer";
 import { constants } from "node:os";
 import koffi from "koffi";
+import { readSocketAddress, SOCKET_ADDRESS_BYTES, type SocketAddress } from "../core/tcp/socket-address.ts";
 
 const libc = koffi.load(null);
 const fcntl = libc.func("int fcntl(int, int, int)") as (fd: number, command: number, argument: number) => number;
@@ -22,6 +23,13 @@ const setsockopt = libc.func("int setsockopt(int, int, int, void *, uint32_t)") 
 const getsockname = libc.func("int getsockname(int, void *, _Inout_ uint32_t *)") as (
   fd: number,
   address: Buffer,
+  size: number[],
+) => number;
+const getsockopt = libc.func("int getsockopt(int, int, int, void *, _Inout_ uint32_t *)") as (
+  fd: number,
+  level: number,
+  option: number,
+  value: Buffer,
   size: number[],
 ) => number;
 const ioctl = libc.func("int ioctl(int, unsigned long, void *)") as (fd: number, request: number, value: Buffer) => number;
@@ -44,8 +52,10 @@ const SO_LINGER = 13;
 const IPPROTO_TCP = 6;
 const TCP_NOTSENT_LOWAT = 25;
 const SIOCOUTQ = 0x5411;
-const AF_INET = 2;
-const AF_INET6 = 10;
+const SOL_IP = 0;
+const SOL_IPV6 = 41;
+/** Of netfilter's connection tracking; the same number for both families. */
+const SO_ORIGINAL_DST = 80;
 
 export const { EAGAIN, EMFILE, EINTR, ECONNABORTED } = constants.errno;
 /** Not in Node's table. */
@@ -96,12 +106,38 @@ export function kernelQueue(fd: number): number {
   return result < 0 ? result : outstanding.readInt32LE(0);
 }
 
+const nameBytes = Buffer.alloc(SOCKET_ADDRESS_BYTES);
+
+/** The local end of a socket; null when the descriptor is closed or no internet socket. */
+function localAddress(fd: number): SocketAddress | null {
+  nameBytes.fill(0);
+  return getsockname(fd, nameBytes, [SOCKET_ADDRESS_BYTES]) === 0 ? readSocketAddress(nameBytes) : null;
+}
+
 /** The local port of an internet socket; -1 when the descriptor is closed or something else. */
 export function localPort(fd: number): number {
-  const address = Buffer.alloc(28);
-  if (getsockname(fd, address, [address.length]) !== 0) return -1;
-  const family = address.readUInt16LE(0);
-  return family === AF_INET || family === AF_INET6 ? address.readUInt16BE(2) : -1;
+  return localAddress(fd)?.port ?? -1;
+}
+
+/** Where a connection was going before it was redirected here. */
+export interface OriginalDestination extends SocketAddress {
+  /** It was going here: nobody redirected it. */
+  readonly isDirect: boolean;
+}
+
+/**
+ * Asks connection tracking where an accepted connection was going. Without an answer (nothing is tracked here, or the kernel has
+ * no redirects at all) it was going where it arrived. Null when the descriptor is no connected internet socket.
+ */
+export function originalDestination(fd: number): OriginalDestination | null {
+  const local = localAddress(fd);
+  if (local === null) return null;
+  // A client with an IPv4 address at an IPv6 socket was tracked as IPv4.
+  const level = local.host.includes(":") ? SOL_IPV6 : SOL_IP;
+  nameBytes.fill(0);
+  const found = getsockopt(fd, level, SO_ORIGINAL_DST, nameBytes, [SOCKET_ADDRESS_BYTES]) === 0 ? readSocketAddress(nameBytes) : null;
+  if (found === null || (found.port === local.port && found.host === local.host)) return { ...local, isDirect: true };
+  return { ...found, isDirect: false };
 }
 
 /** Classic BPF over a TCP segment, 8 bytes per instruction, little-endian: SYN set -> drop, else -> the whole packet. */

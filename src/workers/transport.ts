@@ -584,7 +584,7 @@ export class Transport {
   peerAddress(): { address: string; port: number } {
     const out: { address?: string; port?: number } = {};
     if (this.#isClosed || this.#handle.getpeername(out) !== 0) return { address: "unknown", port: 0 };
-    return { address: out.address ?? "unknown", port: out.port ?? 0 };
+    return { address: out.address?.replace(/^::ffff:(?=[0-9.]+$)/, "") ?? "unknown", port: out.port ?? 0 };
   }
 
   /** The owner's guard around calls that come from timers and not from the kernel. */

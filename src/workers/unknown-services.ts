@@ -94,8 +94,8 @@ export class UnknownServices {
     this.#timer = null;
   }
 
-  stats(): object[] {
-    return [...this.#entries.values()].map(({ service }) => service.stats());
+  services(): Service[] {
+    return [...this.#entries.values()].map(({ service }) => service);
   }
 
   /** Ends: idle connections go. */

@@ -78,7 +78,7 @@ export const ERRORS = {
   WEFT_UPSTREAM_CLOSED: { id: 65, origin: "upstream", status: 502, close: true, retry: "if-reused-connection", label: "i/o", cause: "The upstream closed the connection before its response was complete." },
   WEFT_UPSTREAM_PROTOCOL: response502(66, "The upstream's response breaks HTTP."),
   WEFT_RESPONSE_TIMEOUT: { id: 67, origin: "upstream", status: 504, close: false, retry: "never", label: "response timeout", cause: "The upstream did not begin its response within responseTimeoutMs." },
-  WEFT_LOOP: { id: 68, origin: "internal", status: 508, close: true, retry: "never", label: "loop", cause: "The endpoint is one of this proxy's own listeners." },
+  WEFT_LOOP: { id: 68, origin: "internal", status: 508, close: true, retry: "never", label: "loop", cause: "The endpoint, or the address that a redirected connection was made to, is one of this proxy's own listeners." },
   WEFT_WRITE_STALLED: { id: 69, origin: "upstream", status: 504, close: true, retry: "never", label: "write deadline", cause: "The upstream took less than writeMinBytesPerSecond for writeDeadlineMs." },
   WEFT_UPSTREAM_REFUSED: { id: 70, origin: "upstream", status: 503, close: false, retry: "if-nothing-sent", label: "refused", cause: "The upstream refused the stream unprocessed (REFUSED_STREAM or GOAWAY), and so did the others that were tried." },
   WEFT_UPSTREAM_RESET: { id: 71, origin: "upstream", status: 502, close: false, retry: "never", label: "reset", cause: "The upstream reset the stream before its response was complete." },

@@ -88,8 +88,8 @@ function embeddedIpv4(high: number, low: number): string {
   return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
 }
 
-/** RFC 5952 section 4: lower case, no leading zeros, the first longest run of two or more zero groups as `::`. */
-function formatGroups(groups: readonly number[]): string {
+/** Eight 16-bit numbers by RFC 5952 section 4: lower case, no leading zeros, the first longest run of two or more zero groups as `::`. */
+export function formatGroups(groups: readonly number[]): string {
   let bestStart = -1;
   let bestLength = 1;
   for (let start = 0; start < GROUPS; start++) {
