@@ -1,15 +1,15 @@
 // The identity component as openssl sees it: handshakes by s_client, a request made by `openssl req`, chains by `openssl verify`.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import { X509Certificate } from "node:crypto";
 import { SERVER, WEB } from "../control/support/identity-client.ts";
 import { IdentityComponent } from "../control/support/identity-component.ts";
-import { succeed } from "./support/tools.ts";
+import { runTool, succeed } from "./support/tools.ts";
 
 let component: IdentityComponent;
 let folder: string;
@@ -22,21 +22,11 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** What s_client says; it gets an empty input, so it ends after the handshake. */
+/** What s_client says; its input says Q, so it ends after the handshake. */
 async function handshake(...args: readonly string[]): Promise<string> {
   const address = ["-connect", `127.0.0.1:${component.controller.port}`, "-servername", SERVER, "-alpn", "h2"];
-  const child = spawn("openssl", ["s_client", ...address, ...args], { stdio: ["pipe", "pipe", "pipe"], timeout: 30_000 });
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      text += chunk.toString("utf8");
-    });
-  }
-  child.stdin.end("Q\n");
-  return await new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", () => resolve(text));
-  });
+  const { stdout, stderr } = await runTool("openssl", ["s_client", ...address, ...args], { input: Readable.from(["Q\n"]) });
+  return stdout.toString("utf8") + stderr;
 }
 
 test("openssl s_client sees TLS 1.3, HTTP/2, the whole chain, and the component's name in it", async () => {
