@@ -1,8 +1,8 @@
 // Loads configurations in a thread of their own, so that a long-lived process neither waits for nor remembers how it is done.
 //
-// The thread ends when it has had nothing to do for a while, and its memory goes back; loads in quick succession share one,
-// because its first load costs two to three times as much as the next. A thread that dies, or takes too long, is a
-// problem like any other mistake: it never rejects, and a running proxy keeps what it has.
+// The thread ends when it has had nothing to do for a while, and its memory goes back; loads in quick succession share one
+// (native-notes/reload-cost.md). A thread that dies, or takes too long, is a problem like any other mistake: it never rejects, and a
+// running proxy keeps what it has.
 
 import { Worker } from "node:worker_threads";
 import { CONFIG_VARIABLE } from "./config-source.ts";
@@ -10,8 +10,10 @@ import type { ConfigSource, LoadResult } from "./config-source.ts";
 import { deepFreeze } from "./deep-freeze.ts";
 import type { LoadAnswer, LoaderData, LoadRequest } from "./loader-worker.ts";
 
-/** How long the thread waits for another load. */
-const LINGER_MS = 3_000;
+/** How long the thread waits for another load. A new one's first load takes six times the CPU, half of it V8's compiler at full priority. */
+const LINGER_MS = 20_000;
+/** After the load of a start: another is not to be expected, and the memory is. */
+const FIRST_LINGER_MS = 3_000;
 /** A load of the largest file that is read takes some 20 s; beyond this the text is malicious or the machine has other troubles. */
 const LOAD_DEADLINE_MS = 60_000;
 /** 450,000 endpoints (13 MB of YAML, 17 s on a busy machine) took 1.6 GB at their peak, which goes back; 5000 take 40 MB. */
@@ -33,11 +35,13 @@ export class LoaderThread {
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   readonly #onEnd: () => void;
+  readonly #isFirst: boolean;
   #linger: NodeJS.Timeout | null = null;
 
   /** @param onEnd the thread takes no further load */
   constructor(module: URL, workerData: LoaderData, onEnd: () => void) {
     this.#onEnd = onEnd;
+    this.#isFirst = workerData.isFirst;
     const resourceLimits = { maxOldGenerationSizeMb: OLD_GENERATION_MB, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB };
     this.#worker = new Worker(module, { resourceLimits, workerData, name: "config" });
     // Only a load keeps the process alive.
@@ -67,7 +71,8 @@ export class LoaderThread {
     if (this.#pending.size === 0) {
       // Nobody waits: the thread keeps no process alive.
       this.#worker.unref();
-      this.#linger = setTimeout(() => this.#end(), LINGER_MS).unref();
+      const isStart = this.#isFirst && id === 1;
+      this.#linger = setTimeout(() => this.#end(), isStart ? FIRST_LINGER_MS : LINGER_MS).unref();
     }
     // What crosses threads is copied, and a copy is not frozen.
     pending.resolve(deepFreeze(result));
