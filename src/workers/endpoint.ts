@@ -13,15 +13,17 @@ import { ERRORS } from "../core/errors/error-codes.ts";
 import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
-import { errnoName, UV_ETIMEDOUT } from "./errno.ts";
+import { connectErrorId, errnoName, errnoOf } from "./errno.ts";
 import { H1Pool } from "./h1-pool.ts";
 import { H2Pool } from "./h2-pool.ts";
+import { dialMesh } from "./mesh-dial.ts";
+import { WEFT_ALPN } from "./mesh-tls.ts";
 import type { PoolOwner } from "./pool-owner.ts";
 import { Transport, type TransportOwner } from "./transport.ts";
 import type { Waiter } from "./waiter-queue.ts";
 
-/** Errors of this host rather than of the endpoint: EMFILE, ENFILE, EADDRNOTAVAIL, ENOBUFS, ENOMEM. */
-const LOCAL_ERRORS = new Set([-24, -23, -99, -105, -12]);
+/** Errors of this host rather than of the endpoint: EMFILE, ENFILE, EADDRNOTAVAIL, ENOBUFS, ENOMEM, no identity yet. */
+const LOCAL_ERRORS = new Set([-24, -23, -99, -105, -12, errnoOf(ERRORS.WEFT_NO_IDENTITY.id)]);
 
 /** An endpoint that does not speak HTTP/2 is asked again after so long: it may have been replaced. */
 const HTTP1_MARK_MS = 60_000;
@@ -54,12 +56,16 @@ export interface EndpointParts {
   readonly isMesh: boolean;
   /** The client chose this address itself: there is no other to go to, and it may try as often as it likes. */
   readonly isStraight: boolean;
+  /** Mesh TLS carries it; false only in tests of what is within. */
+  readonly isSecure: boolean;
   readonly metrics: EndpointMetrics;
   readonly transportMetrics: TransportMetrics;
 }
 
 export class Endpoint implements PickableEndpoint, PoolOwner {
   readonly address: string;
+  /** Who must be there, by mesh TLS; null: anybody, and connections are plain. */
+  readonly identity: string | null;
   readonly ewma: PeakEwma;
   inFlight = 0;
   isReady = true;
@@ -86,6 +92,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     this.context = context;
     this.#owner = owner;
     this.address = address;
+    this.identity = owner.identityOf(address);
     this.ewma = new PeakEwma(EWMA_DECAY_MS, EWMA_DEFAULT_RTT_MS, context.loop.now);
   }
 
@@ -130,13 +137,25 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   /** For relays: a bare connection, not pooled. The caller owns it and counts it with `relayOpened`/`relayClosed`. */
   dialRaw(owner: TransportOwner, onConnected: (status: number) => void): Transport {
-    const { host, port, isIpv6 } = this.target;
-    return Transport.connect(this.context.loop, host, port, isIpv6, owner, onConnected);
+    return this.#dial([], owner, onConnected);
   }
 
-  /** A bare connection turned out to be for HTTP/1: it joins the pool. */
+  /** For the pool of HTTP/2. */
+  dialHttp2(owner: TransportOwner, onConnected: (status: number) => void): Transport {
+    return this.#dial(WEFT_ALPN, owner, onConnected);
+  }
+
+  #dial(alpn: readonly string[], owner: TransportOwner, onConnected: (status: number) => void): Transport {
+    const { host, port, isIpv6, isSecure } = this.#used;
+    const { address, context, identity } = this;
+    if (identity === null || !isSecure) return Transport.connect(context.loop, host, port, isIpv6, owner, onConnected);
+    return dialMesh(context, { host, port, isIpv6, address, identity }, alpn, owner, onConnected);
+  }
+
+  /** A bare connection turned out to be for HTTP/1: it joins the pool. In the mesh requests go by HTTP/2: nobody needs it. */
   adopt(transport: Transport): void {
-    this.#http1.adopt(transport);
+    if (this.isMesh) transport.close(false);
+    else this.#http1.adopt(transport);
   }
 
   connected(transport: Transport): void {
@@ -153,7 +172,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   failWaiters(waiters: readonly Waiter[], errno: number): void {
     this.connectFailed(errno);
-    const errorId = errno === UV_ETIMEDOUT ? ERRORS.WEFT_CONNECT_TIMEOUT.id : ERRORS.WEFT_CONNECT_FAILED.id;
+    const errorId = connectErrorId(errno);
     for (const waiter of waiters) waiter.onUnavailable(errorId, `${this.address}: ${errnoName(errno)}`);
   }
 
@@ -170,6 +189,12 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
   endedUnspoken(isCertain: boolean): void {
     this.#unspoken++;
     if (isCertain || this.#unspoken >= UNSPOKEN_MAX) this.#isHttp1Until = this.context.loop.now + HTTP1_MARK_MS;
+  }
+
+  /** A proxy of the mesh closed before its SETTINGS came: it may have refused us, and would again. These are told, who no longer wait. */
+  refusedUs(waiters: readonly Waiter[]): void {
+    this.context.mesh.failed(this.address, this.identity ?? "", "it closed before it said anything");
+    this.failWaiters(waiters, errnoOf(ERRORS.WEFT_MESH_HANDSHAKE.id));
   }
 
   /** It broke HTTP/1: whoever was taken for an HTTP/1 server may be an HTTP/2 one. */

@@ -35,6 +35,7 @@ import { PolicyLog } from "./policy-log.ts";
 import { Redirects } from "./redirects.ts";
 import { Relay } from "./relay.ts";
 import { Router, type RouterEntry } from "./router.ts";
+import { NO_TLS, type ServerLabels, serverLabels } from "./server-labels.ts";
 import { Service } from "./service.ts";
 import { SilenceQueue } from "./silence-queue.ts";
 import { isMeshPlain } from "./test-hooks.ts";
@@ -202,30 +203,38 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   endpointParts(owner: EndpointOwner, address: string): EndpointParts {
     const { host, port } = splitAddress(address);
     const label = hasOwnLabels(owner) ? ([address, host, String(port)] as const) : (["", "", ""] as const);
+    const identity = owner.identityOf(address);
+    const labels = serverLabels(this.mesh.name !== null, directionOf(owner), identity);
     return {
       host,
       port,
       isIpv6: host.includes(":"),
       isOwnListener: this.#ownListeners.has(host, port),
-      isMesh: this.#isMeshPlain && owner.identityOf(address) !== null,
+      isMesh: identity !== null,
+      isSecure: !this.#isMeshPlain,
       isStraight: isStraightKey(owner.key),
       hostFallback: Buffer.from(address, "latin1"),
-      metrics: this.#endpointMetrics(owner, ...label),
+      metrics: this.#endpointMetrics(owner, ...label, labels),
       transportMetrics: new TransportMetrics(this.#options.recorder, {
         direction: directionOf(owner),
         peer: "dst",
         target_addr: label[0],
         target_ip: label[1],
         target_port: label[2],
-        tls: "no_identity",
-        no_tls_reason: "disabled",
+        ...labels,
         dst_service: owner.name,
         dst_namespace: owner.namespace,
       }),
     };
   }
 
-  #endpointMetrics(owner: Pick<EndpointOwner, "key" | "name" | "namespace">, address: string, ip: string, port: string): EndpointMetrics {
+  #endpointMetrics(
+    owner: Pick<EndpointOwner, "key" | "name" | "namespace">,
+    address: string,
+    ip: string,
+    port: string,
+    labels: ServerLabels = NO_TLS,
+  ): EndpointMetrics {
     return new EndpointMetrics(this.#options.recorder, {
       direction: directionOf(owner),
       dst_service: owner.name,
@@ -233,8 +242,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       target_addr: address,
       target_ip: ip,
       target_port: port,
-      tls: "no_identity",
-      no_tls_reason: "disabled",
+      ...labels,
     });
   }
 

@@ -5,6 +5,7 @@
 
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { PoolOwner } from "./pool-owner.ts";
+import type { Transport, TransportOwner } from "./transport.ts";
 import { UpstreamH2, type UpstreamH2Owner } from "./upstream-h2.ts";
 import { type Waiter, WaiterQueue } from "./waiter-queue.ts";
 
@@ -47,13 +48,17 @@ export class H2Pool implements UpstreamH2Owner {
 
   /** One connection in the making at a time: it will serve a hundred who wait. */
   #dialIfUseful(): void {
-    const { context, target } = this.#owner;
+    const { context } = this.#owner;
     if (this.#connecting > 0 || this.#connections >= context.shared.limits.upstreamConnectionsMax) return;
     // An endpoint that allows no stream now would not on another connection either.
     if (this.#open.some((connection) => connection.streamsMax === 0)) return;
     this.#connections++;
     this.#connecting++;
-    UpstreamH2.connect(context, this, target.host, target.port, target.isIpv6);
+    UpstreamH2.connect(context, this);
+  }
+
+  dial(owner: TransportOwner, onConnected: (status: number) => void): Transport {
+    return this.#owner.dialHttp2(owner, onConnected);
   }
 
   onEstablished(connection: UpstreamH2): void {
@@ -92,6 +97,10 @@ export class H2Pool implements UpstreamH2Owner {
   onUnspoken(isCertain: boolean): void {
     const owner = this.#owner;
     this.#connecting--;
+    if (owner.isMesh) {
+      owner.refusedUs(this.#waiters.takeAll());
+      return;
+    }
     owner.endedUnspoken(isCertain);
     if (!owner.isHttp1) return;
     for (const waiter of this.#waiters.takeAll()) {

@@ -71,7 +71,7 @@ export class MeshConnection implements TransportOwner, ClientConnection, Handsha
     const { code, detail } = verdict;
     const { direction, id } = this.#listener.snapshot;
     const client = this.#transport.peerAddress().address;
-    this.#context.mesh.refused(direction, code, `${client} ${detail}`, { listener: id, client, detail });
+    this.#context.mesh.refusedClient(direction, code, client, { listener: id, detail });
     this.#context.counters.tcpError(direction, ERRORS[code].label);
     this.cut();
     return null;

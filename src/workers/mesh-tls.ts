@@ -8,6 +8,7 @@ import { DEFAULT_CONTROL_NAMESPACE, parseIdentityName } from "../core/identity/n
 import { type ErrorCode, ERRORS } from "../core/errors/error-codes.ts";
 import type { Recorder } from "../core/telemetry/recorder.ts";
 import type { Log, LogFields } from "./forwarder-types.ts";
+import { MeshClient } from "./mesh-client.ts";
 import type { PolicyLog } from "./policy-log.ts";
 import { TlsContext } from "./tls-context.ts";
 
@@ -15,7 +16,7 @@ import { TlsContext } from "./tls-context.ts";
 export type MeshHandshakeResult = "full" | "failed" | "timeout" | "refused" | "too_many";
 
 /** What two proxies of ours speak within. */
-const WEFT_ALPN = ["h2"];
+export const WEFT_ALPN: readonly string[] = ["h2"];
 
 interface Contexts {
   readonly identity: MeshIdentity;
@@ -23,6 +24,7 @@ interface Contexts {
   /** At listeners for HTTP, and at opaque ones, where no protocol is negotiated. */
   readonly http: TlsContext;
   readonly opaque: TlsContext;
+  readonly client: MeshClient;
 }
 
 export class MeshTls {
@@ -50,6 +52,7 @@ export class MeshTls {
         controlNamespace: parseIdentityName(identity.name)?.controlNamespace ?? DEFAULT_CONTROL_NAMESPACE,
         http: TlsContext.forMesh(identity, WEFT_ALPN),
         opaque: TlsContext.forMesh(identity, []),
+        client: new MeshClient(identity),
       };
     } catch (error) {
       this.#log("error", "the proxy's identity cannot be used", { identity: identity.name, error: (error as Error).message });
@@ -69,6 +72,11 @@ export class MeshTls {
     return this.#contexts?.controlNamespace ?? DEFAULT_CONTROL_NAMESPACE;
   }
 
+  /** For connections to other proxies; null: this one has no identity yet. */
+  get client(): MeshClient | null {
+    return this.#contexts?.client ?? null;
+  }
+
   /** For connections at a listener that speaks `protocol`. Only with a name. */
   server(protocol: Protocol): TlsContext {
     const { http, opaque } = this.#contexts!;
@@ -83,11 +91,25 @@ export class MeshTls {
     return count;
   }
 
-  /** A peer is not let in, or not spoken to: counted and logged by the reason. */
-  refused(direction: string, code: ErrorCode, peer: string, fields: LogFields): void {
+  /** A client is not let in: counted and logged by the reason. */
+  refusedClient(direction: string, code: ErrorCode, client: string, fields: LogFields): void {
     const { label, cause } = ERRORS[code];
     this.count(direction, "refused", label);
-    this.#refusals.note(`[${code}] ${cause}`, peer, fields);
+    this.#refusals.note(`[${code}] ${cause}`, client, fields);
+  }
+
+  /** An endpoint is not spoken to: counted and logged by the reason. */
+  refusedServer(code: ErrorCode, address: string, fields: LogFields): void {
+    const { label, cause } = ERRORS[code];
+    this.count("outbound", "refused", label);
+    this.#refusals.note(`[${code}] ${cause}`, address, fields, "endpoint");
+  }
+
+  /** A handshake with an endpoint came to nothing, or it closed before it said anything. */
+  failed(address: string, identity: string, detail: string): void {
+    const { label, cause } = ERRORS.WEFT_MESH_HANDSHAKE;
+    this.count("outbound", "failed", label);
+    this.#refusals.note(`[WEFT_MESH_HANDSHAKE] ${cause}`, address, { identity, detail }, "endpoint");
   }
 
   /** @param error label of the reason, "" for none */

@@ -1,4 +1,4 @@
-// What policies do, as log lines: one per client and kind at once; how often it came again is written with what comes ten seconds later,
+// What policies and mesh TLS refuse, as log lines: one per client and kind at once; how often it came again is written with what comes ten seconds later,
 // or at the end. So a client that is refused all the time, or an audit under load, does not cost a line per request.
 
 import type { LogFields, LogLevel } from "./forwarder-types.ts";
@@ -27,30 +27,30 @@ export class PolicyLog {
     this.#now = now;
   }
 
-  /** `fields` are those of the first; later ones of the same client are counted. */
-  note(message: string, client: string, fields: LogFields): void {
+  /** `fields` are those of the first; later ones of the same client (or endpoint) and with the same `detail` are counted. */
+  note(message: string, who: string, fields: LogFields, as: "client" | "endpoint" = "client"): void {
     const now = this.#now();
     if (now - this.#since >= GATHER_MS) this.flush();
     if (this.#noted.size === 0) this.#since = now;
-    const key = `${message}\n${client}`;
+    const key = `${message}\n${who}\n${String(fields["detail"] ?? "")}`;
     const known = this.#noted.get(key);
     if (known !== undefined) {
       known.times++;
       return;
     }
     if (this.#noted.size >= CLIENTS_MAX) {
-      this.#countOther(message, fields);
+      this.#countOther(message, fields, as);
       return;
     }
-    this.#noted.set(key, { message, fields: { client, ...fields }, times: 0 });
-    this.#write("info", message, { client, ...fields });
+    this.#noted.set(key, { message, fields: { [as]: who, ...fields }, times: 0 });
+    this.#write("info", message, { [as]: who, ...fields });
   }
 
-  #countOther(message: string, fields: LogFields): void {
+  #countOther(message: string, fields: LogFields, as: "client" | "endpoint"): void {
     const key = `${message}\nothers`;
     const known = this.#noted.get(key);
     if (known !== undefined) known.times++;
-    else this.#noted.set(key, { message, fields: { client: "others", ...fields }, times: 1 });
+    else this.#noted.set(key, { message, fields: { [as]: "others", ...fields }, times: 1 });
   }
 
   /** Writes how often what was noted came again. */

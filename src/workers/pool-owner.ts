@@ -1,7 +1,7 @@
 // What a pool of connections needs of the endpoint that it belongs to. Types only.
 
 import type { ForwarderContext } from "./forwarder-context.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport, TransportOwner } from "./transport.ts";
 import type { Waiter } from "./waiter-queue.ts";
 
 export interface PoolOwner {
@@ -14,6 +14,10 @@ export interface PoolOwner {
   readonly isMesh: boolean;
   /** The configuration or DNS no longer has it. */
   readonly isRemoved: boolean;
+  /** Begins to connect for HTTP/2; `onConnected` is called later, 0 or a negative number of errno.ts. */
+  dialHttp2(owner: TransportOwner, onConnected: (status: number) => void): Transport;
+  /** A proxy of the mesh closed before its SETTINGS came: the endpoint pauses, and these (who no longer wait) are told. */
+  refusedUs(waiters: readonly Waiter[]): void;
   /** A connect succeeded: it is counted, and the endpoint is ready. */
   connected(transport: Transport): void;
   /** A connection that had been established is gone. */

@@ -13,7 +13,7 @@ import { writeErrorResponse } from "../core/h1/serialize.ts";
 import type { Lease } from "../core/http/exchange.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { errnoName, UV_ETIMEDOUT } from "./errno.ts";
+import { connectErrorId, errnoName, UV_ETIMEDOUT } from "./errno.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import type { Service } from "./service.ts";
 import { Stash } from "./stash.ts";
@@ -151,10 +151,7 @@ export class Relay implements TransportOwner, ClientConnection {
       this.#dial();
       return;
     }
-    this.#failed(
-      status === UV_ETIMEDOUT ? ERRORS.WEFT_CONNECT_TIMEOUT.id : ERRORS.WEFT_CONNECT_FAILED.id,
-      `${endpoint.address}: ${errnoName(status)}`,
-    );
+    this.#failed(connectErrorId(status), `${endpoint.address}: ${errnoName(status)}`);
   }
 
   #established(): void {

@@ -108,7 +108,8 @@ export class Service implements EndpointOwner {
     this.config = config;
     const wanted = new Set(config.endpoints);
     for (const [address, endpoint] of this.endpoints) {
-      if (wanted.has(address)) continue;
+      // Somebody else is expected at the same address: another endpoint.
+      if (wanted.has(address) && endpoint.identity === this.identityOf(address)) continue;
       this.endpoints.delete(address);
       endpoint.remove();
     }

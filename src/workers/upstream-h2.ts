@@ -13,7 +13,7 @@ import type { H2ConnectionOwner, H2Session, H2Stream, H2StreamOwner } from "../c
 import type { Lease } from "../core/http/exchange.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
-import { ReadMode, Transport, type TransportOwner } from "./transport.ts";
+import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 import { UpstreamH2Stream } from "./upstream-h2-stream.ts";
 import type { Waiter } from "./waiter-queue.ts";
 import type { Sweepable } from "./worker-loop.ts";
@@ -25,6 +25,8 @@ const HTTP1 = "HTTP/1.";
 
 /** The pool that a connection belongs to. */
 export interface UpstreamH2Owner {
+  /** Begins to connect; told later, 0 or a negative number of errno.ts. */
+  dial(owner: TransportOwner, onConnected: (status: number) => void): Transport;
   /** The socket is connected. */
   onEstablished(connection: UpstreamH2): void;
   /** It can carry requests. */
@@ -61,11 +63,11 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   #resets = 0;
   #wasConnected = false;
 
-  private constructor(context: ForwarderContext, owner: UpstreamH2Owner, host: string, port: number, isIpv6: boolean) {
+  private constructor(context: ForwarderContext, owner: UpstreamH2Owner) {
     this.context = context;
     this.#owner = owner;
     const { loop, shared } = context;
-    this.#transport = Transport.connect(loop, host, port, isIpv6, this, (status) => this.#onConnect(status));
+    this.#transport = owner.dial(this, (status) => this.#onConnect(status));
     this.#transport.deadlineAt = loop.now + shared.limits.connectTimeoutMs;
     this.#transport.gathers = true;
     this.#transport.readMode = ReadMode.adaptive;
@@ -73,8 +75,8 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   }
 
   /** Begins to connect. The owner hears `onConnected` or `onConnectFailed`, later. */
-  static connect(context: ForwarderContext, owner: UpstreamH2Owner, host: string, port: number, isIpv6: boolean): void {
-    new UpstreamH2(context, owner, host, port, isIpv6);
+  static connect(context: ForwarderContext, owner: UpstreamH2Owner): void {
+    new UpstreamH2(context, owner);
   }
 
   #onConnect(status: number): void {
