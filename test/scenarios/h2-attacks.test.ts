@@ -64,7 +64,7 @@ describe("HTTP/2 attacks", () => {
   });
 
   for (const [name, attack] of Object.entries(ATTACKS)) {
-    it(name, async () => {
+    it(name, async (t) => {
       await waitUntil("what earlier attackers asked for to be cancelled at the origin", () => open === 0);
       const kbBefore = privateKb(proxy.pid);
       openMax = 0;
@@ -84,6 +84,7 @@ describe("HTTP/2 attacks", () => {
       await load;
       client.close();
       const grown = privateKb(proxy.pid) - kbBefore;
+      t.diagnostic(`private memory ${grown} KB, ${good} good answers, ${openMax} requests at the origin at once`);
       assert.equal(failed, 0, `${failed} of ${good} good requests failed`);
       assert.ok(good > 0);
       assert.ok(grown < GROWTH_KB_MAX, `private memory grew by ${grown} KB`);
