@@ -47,12 +47,13 @@ async function withStage(options: Partial<ProxyOptions>, run: (stage: Stage) => 
       void gate.opened.then(() => stream.end("whole"));
     });
   const [a, b] = await Promise.all([start("a"), start("b")]);
-  const proxy = await ProxyProcess.start({ services: { web: { endpoints: [a.address] } }, ...options });
+  let proxy: ProxyProcess | null = null;
   try {
+    proxy = await ProxyProcess.start({ services: { web: { endpoints: [a.address] } }, ...options });
     await run({ proxy, a, b, gate });
   } finally {
     gate.open();
-    proxy.kill();
+    proxy?.kill();
     await Promise.all([a.stop(), b.stop()]);
   }
 }
