@@ -92,7 +92,7 @@ export function compileInbound(context: ProxyContext): CompiledInbound {
     const listener: ListenerSnapshot = {
       ...{ id, direction: "inbound", listen: at, protocol, service: target === undefined ? null : key },
       ...(policy !== null && { policy }),
-      ...(transparent === true && { transparent }),
+      ...(isTransparent && ({ transparent: true } as const)),
     };
     const compiled = { path: listenPath, ...withTls(context, listener, [...base, "tls"], tls) };
     if (isTransparent && transparent !== true) redirectedPorts.push(compiled);

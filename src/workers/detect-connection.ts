@@ -14,7 +14,7 @@ import { Buffer } from "node:buffer";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { Lease } from "../core/http/exchange.ts";
 import { readClientHello } from "../core/tcp/client-hello.ts";
-import { Detected, detectProtocol } from "../core/tcp/detect.ts";
+import { Detected, detectProtocol, isForForwardProxy } from "../core/tcp/detect.ts";
 import { isHttp2Server } from "../core/tcp/detect-server.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { FOREIGN_TLS_CLIENT, PLAIN_CLIENT } from "./client-peer.ts";
@@ -26,6 +26,7 @@ import { MeshConnection } from "./mesh-connection.ts";
 import { type DialledUpstream, Relay } from "./relay.ts";
 import type { Service } from "./service.ts";
 import { Stash } from "./stash.ts";
+import { isStraightKey } from "./straight-services.ts";
 import type { Transport, TransportOwner } from "./transport.ts";
 
 /** What a record of a TLS handshake begins with. */
@@ -96,7 +97,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   #decide(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
     if (!this.#listener.isDecided && !this.#decidePeer(buffer, start, end)) return;
     const { direction, protocol } = this.#listener.snapshot;
-    const detected = protocol === "detect" ? detectProtocol(buffer, start, end) : this.#declared;
+    const detected = protocol === "detect" ? this.#detect(buffer, start, end) : this.#declared;
     if (detected === Detected.undecided) {
       this.#wait(buffer, start, end);
       return;
@@ -120,6 +121,17 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       return;
     }
     this.#becomeRelay(service, buffer, start, end);
+  }
+
+  /** A redirected connection to a forward proxy is that proxy's business: what it is asked for is not ours to take apart. */
+  #detect(buffer: Buffer, start: number, end: number): Detected {
+    const detected = detectProtocol(buffer, start, end);
+    const { snapshot, fixedService } = this.#listener;
+    if (detected !== Detected.http1 || snapshot.transparent !== true || fixedService === null || !isStraightKey(fixedService))
+      return detected;
+    const isForProxy = isForForwardProxy(buffer, start, end);
+    if (isForProxy === undefined) return Detected.undecided;
+    return isForProxy ? Detected.opaque : detected;
   }
 
   /** More has to come. */

@@ -118,6 +118,8 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       redirectedPort: (port) => this.#listeners.get(`inbound/${port}`) ?? null,
       adopt: (fd, listenerId) => this.adopt(fd, listenerId),
       onSettled: () => this.#options.onOpenConnections(this.#clients.size),
+      openConnections: () => this.#clients.size,
+      log: options.log,
       makeService: (config) => {
         const service = this.#makeService(config);
         service.update(config);

@@ -3,6 +3,7 @@
 //   outbound  the address of a service (its endpoints', or its own) -> that service; any other -> straight there
 //   inbound   a port with rules of its own (`inbound.ports`) -> those; any other -> straight to the address and port
 //   a connection that was made to the listener itself -> the listener's target if it has one, else a loop: refused
+//   a connection of the proxy's own user -> a loop: refused (redirect-guard.ts)
 //
 // What a request names counts for nothing. The decision is made once, when the connection comes: it stays with its service when
 // names move on, so a client that keeps connections to an address of yesterday is still served. Refused, too (as endpoints
@@ -12,8 +13,10 @@
 import { closeSync } from "node:fs";
 import type { Protocol, WorkerService } from "../config/snapshot.ts";
 import { AddressTable } from "../core/route/address-table.ts";
+import type { Log } from "./forwarder-types.ts";
 import type { ListenerState } from "./forwarder-context.ts";
 import type { Service } from "./service.ts";
+import { RedirectGuard } from "./redirect-guard.ts";
 import { StraightServices, straightKey } from "./straight-services.ts";
 import type { WorkerLoop } from "./worker-loop.ts";
 
@@ -28,6 +31,9 @@ export interface RedirectsOwner {
   adopt(fd: number, listenerId: string): void;
   /** No connection waits any longer. */
   onSettled(): void;
+  /** Of this worker. */
+  openConnections(): number;
+  readonly log: Log;
 }
 
 /** States kept per listener, one per destination; over it they are made again. */
@@ -42,6 +48,7 @@ export class Redirects {
   readonly #loop: WorkerLoop;
   readonly #owner: RedirectsOwner;
   readonly #straight: StraightServices;
+  readonly #guard: RedirectGuard;
   /** Made anew for the first connection after a change. */
   #table: AddressTable | null = null;
   /** The same object for the same destination, because others remember what they know of a listener by it. */
@@ -53,6 +60,7 @@ export class Redirects {
   constructor(loop: WorkerLoop, owner: RedirectsOwner) {
     this.#loop = loop;
     this.#owner = owner;
+    this.#guard = new RedirectGuard(owner.log);
     this.#straight = new StraightServices(loop, (config) => owner.makeService(config));
   }
 
@@ -68,18 +76,20 @@ export class Redirects {
       closeSync(fd);
       return null;
     }
-    const { direction } = listener.snapshot;
+    const { direction, listen } = listener.snapshot;
     if (to.isDirect && listener.fixedService !== null) return listener;
+    const isOwn = direction === "outbound" && !to.isDirect && to.peer !== null && this.#guard.isOwn(to.peer, this.#owner.openConnections());
+    const isLoop = to.isDirect || isOwn;
     let state = listener;
     if (direction === "outbound") {
-      const service = to.isDirect ? null : this.#serviceAt(to.host, to.port);
+      const service = isLoop ? null : this.#serviceAt(to.host, to.port);
       if (service !== null) return this.#servedBy(listener, service.key, declaredProtocol(service, to.port));
     } else {
       state = this.#owner.redirectedPort(to.port) ?? listener;
       if (state.fixedService !== null) return state;
     }
     // The listener's own address, as it was configured, is known as such whatever addresses the host has had since.
-    const { host, port } = to.isDirect ? listener.snapshot.listen : to;
+    const { host, port } = isLoop ? listen : to;
     const key = straightKey(direction, host, port);
     this.#straight.use(key);
     return this.#servedBy(state, key, "detect");

@@ -25,6 +25,7 @@ const getsockname = libc.func("int getsockname(int, void *, _Inout_ uint32_t *)"
   address: Buffer,
   size: number[],
 ) => number;
+const getpeername = libc.func("int getpeername(int, void *, _Inout_ uint32_t *)") as typeof getsockname;
 const getsockopt = libc.func("int getsockopt(int, int, int, void *, _Inout_ uint32_t *)") as (
   fd: number,
   level: number,
@@ -123,6 +124,8 @@ export function localPort(fd: number): number {
 export interface OriginalDestination extends SocketAddress {
   /** It was going here: nobody redirected it. */
   readonly isDirect: boolean;
+  /** Who made it; null when that end is gone. */
+  readonly peer: SocketAddress | null;
 }
 
 /**
@@ -136,8 +139,9 @@ export function originalDestination(fd: number): OriginalDestination | null {
   const level = local.host.includes(":") ? SOL_IPV6 : SOL_IP;
   nameBytes.fill(0);
   const found = getsockopt(fd, level, SO_ORIGINAL_DST, nameBytes, [SOCKET_ADDRESS_BYTES]) === 0 ? readSocketAddress(nameBytes) : null;
-  if (found === null || (found.port === local.port && found.host === local.host)) return { ...local, isDirect: true };
-  return { ...found, isDirect: false };
+  const peer = getpeername(fd, nameBytes, [SOCKET_ADDRESS_BYTES]) === 0 ? readSocketAddress(nameBytes) : null;
+  if (found === null || (found.port === local.port && found.host === local.host)) return { ...local, isDirect: true, peer };
+  return { ...found, isDirect: false, peer };
 }
 
 /** Classic BPF over a TCP segment, 8 bytes per instruction, little-endian: SYN set -> drop, else -> the whole packet. */

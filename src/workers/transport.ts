@@ -580,7 +580,7 @@ export class Transport {
     }
   }
 
-  /** For logs and X-Forwarded-For; asks the kernel. */
+  /** For logs and X-Forwarded-For; asks the kernel. An IPv4 client at an IPv6 listener has its IPv4 address. */
   peerAddress(): { address: string; port: number } {
     const out: { address?: string; port?: number } = {};
     if (this.#isClosed || this.#handle.getpeername(out) !== 0) return { address: "unknown", port: 0 };

@@ -79,6 +79,7 @@ spec:
 
 const HTTP_PORTS = "8080,8081,8082,8091,9000";
 
+const logs = new Map<Namespace, string>();
 let client: Namespace;
 let server: Namespace;
 
@@ -113,10 +114,11 @@ async function metricsOf(namespace: Namespace): Promise<Metrics> {
 
 async function startProxy(namespace: Namespace, config: string): Promise<void> {
   const child = namespace.start({ WEFT_CONFIG: config }, [NODE, WEFT, "proxy"], PROXY_UID);
-  let log = "";
-  for (const stream of [child.stdout!, child.stderr!]) stream.on("data", (chunk: Buffer) => (log += chunk.toString("utf8")));
+  logs.set(namespace, "");
+  for (const stream of [child.stdout!, child.stderr!])
+    stream.on("data", (chunk: Buffer) => logs.set(namespace, logs.get(namespace)! + chunk.toString("utf8")));
   await waitUntil("the proxy to be ready", () => {
-    if (child.exitCode !== null) throw new Error(`the proxy ended with ${child.exitCode}\n${log}`);
+    if (child.exitCode !== null) throw new Error(`the proxy ended with ${child.exitCode}\n${logs.get(namespace)}`);
     return namespace.run("curl", "--silent", "--fail", "http://127.0.0.1:4191/ready").code === 0;
   });
 }
@@ -244,6 +246,15 @@ describe("an application that knows nothing of Weft", () => {
     }
   });
 
+  it("speaks to a forward proxy as it would without Weft", async () => {
+    const byConnect = await curl("http://inside.example/", "--proxytunnel", "--proxy", "http://10.77.0.2:9000", "--noproxy", "");
+    assert.equal(byConnect.stdout, "app", byConnect.stderr);
+    const { stdout } = await curl("http://inside.example/page", "--proxy", "http://10.77.0.2:9000", "--noproxy", "");
+    const seen = JSON.parse(stdout) as Seen & { url: string };
+    assert.equal(seen.url, "http://inside.example/page");
+    assert.equal(seen.headers["via"], undefined);
+  });
+
   it("hears a server that speaks first, of a service and of none", async () => {
     for (const [host, port] of [
       ["10.77.0.2", 2525],
@@ -286,6 +297,24 @@ describe("a connection to a transparent listener itself", () => {
       assert.equal(stdout, "508", url);
     }
     assert.match(await greet("127.0.0.1", 4140), /^(nothing came|ECONNRESET)?$/);
+  });
+});
+
+describe("a proxy that is not the user that is exempt", () => {
+  it("refuses what it made itself, and says what to do", async () => {
+    init(client, "--proxy-uid", "2103");
+    // Not to 9000: there the pool has connections from before.
+    const loops = await metricsOf(client);
+    for (let i = 0; i < 3; i++) {
+      const { stdout } = await curl("http://10.77.0.2:8082/", "--output", "/dev/null", "--write-out", "%{http_code}");
+      assert.equal(stdout, "508");
+    }
+    const opened = (await metricsOf(client)).sum("tcp_open_total", { peer: "src" }) - loops.sum("tcp_open_total", { peer: "src" });
+    // Two workers, each of which looks again when it has 16 connections.
+    assert.ok(opened <= 2 * 16 + 2 * 3, `${opened} connections for 3 requests`);
+    assert.match(logs.get(client)!, /WEFT_LOOP\] connections of this proxy's own user are redirected to it.*--proxy-uid 2102/);
+    init(client);
+    await waitUntil("it to serve again", async () => (await curl("http://10.77.0.2:8082/", "--fail")).code === 0);
   });
 });
 

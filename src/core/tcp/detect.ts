@@ -38,6 +38,8 @@ const ascii = (text: string): Uint8Array => Uint8Array.from(text, (character) =>
 
 const PREFACE = ascii("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 const VERSION_START = ascii(" HTTP/");
+const CONNECT = ascii("CONNECT");
+const HTTP_SCHEME = ascii("http://");
 /** ` HTTP/x.y` */
 const VERSION_SIZE = 9;
 
@@ -71,6 +73,22 @@ export function detectProtocol(buffer: Buffer, start: number, end: number): Dete
     if (lineStart === end) return Detected.undecided;
   }
   return detectLine(buffer, lineStart, end);
+}
+
+/**
+ * Is the request of a connection that speaks HTTP/1 one for a forward proxy, `CONNECT host:port` or `GET http://host/`? Undefined
+ * while that is not certain. (Servers have to take the latter too, but only clients of proxies send it: RFC 9112 section 3.2.)
+ */
+export function isForForwardProxy(buffer: Buffer, start: number, end: number): boolean | undefined {
+  let at = start;
+  while (at < end && (buffer[at] === CR || buffer[at] === LF)) at++;
+  const methodStart = at;
+  while (at < end && buffer[at] !== SP) at++;
+  if (at === end) return undefined;
+  if (at - methodStart === CONNECT.length && matchLength(buffer, methodStart, at, CONNECT) === CONNECT.length) return true;
+  const matched = matchLength(buffer, at + 1, end, HTTP_SCHEME);
+  if (matched === HTTP_SCHEME.length) return true;
+  return at + 1 + matched === end ? undefined : false;
 }
 
 function detectTls(buffer: Buffer, start: number, end: number): Detected {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Detected, DETECT_BYTES_MAX, detectProtocol } from "../../../src/core/tcp/detect.ts";
+import { Detected, DETECT_BYTES_MAX, detectProtocol, isForForwardProxy } from "../../../src/core/tcp/detect.ts";
 
 type Name = keyof typeof Detected;
 const nameOf = (value: Detected): Name => (Object.keys(Detected) as Name[]).find((key) => Detected[key] === value)!;
@@ -206,4 +206,32 @@ describe("detection: opaque", () => {
   it("is undecided without a byte", () => {
     decides("", "undecided");
   });
+});
+
+describe("requests for a forward proxy", () => {
+  const judge = (text: string) => {
+    const bytes = Buffer.from(`\0\0${text}`, "latin1");
+    const verdicts = Array.from({ length: text.length + 1 }, (_, size) => isForForwardProxy(bytes, 2, 2 + size));
+    const first = verdicts.findIndex((verdict) => verdict !== undefined);
+    // However the bytes are split: the first verdict stands.
+    if (first >= 0)
+      assert.ok(
+        verdicts.slice(first).every((verdict) => verdict === verdicts[first]),
+        text,
+      );
+    return verdicts.at(-1);
+  };
+
+  for (const text of ["CONNECT inside:443 HTTP/1.1\r\n", "GET http://inside/ HTTP/1.1\r\n", "\r\nPOST http://inside/ HTTP/1.1\r\n"])
+    it(`${JSON.stringify(text)} is one`, () => assert.equal(judge(text), true));
+  for (const text of [
+    "GET / HTTP/1.1\r\n",
+    "OPTIONS * HTTP/1.1\r\n",
+    "GET http:/x HTTP/1.1\r\n",
+    "CONNECTED / HTTP/1.1\r\n",
+    "GET ht HTTP/1.1\r\n",
+  ])
+    it(`${JSON.stringify(text)} is none`, () => assert.equal(judge(text), false));
+  for (const text of ["", "CONNECT", "GET ", "GET http:/", "\r\nGET h"])
+    it(`${JSON.stringify(text)} may become one`, () => assert.equal(judge(text), undefined));
 });

@@ -2,6 +2,8 @@
 // speaks first.
 //
 //   node unaware-server.ts NAME HTTP_PORT[,HTTP_PORT...] GREETING_PORT
+//
+// CONNECT is answered, too, as if this were a forward proxy whose tunnel says one thing.
 
 import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
@@ -18,7 +20,13 @@ for (const port of httpPorts.split(",")) {
       local: request.socket.localAddress,
     });
     response.writeHead(200, { "content-type": "application/json" }).end(`${body}\n`);
-  }).listen(Number(port), "::");
+  })
+    .on("connect", (_request, socket) => {
+      socket.on("error", () => {});
+      socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      socket.once("data", () => socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${name.length}\r\n\r\n${name}`));
+    })
+    .listen(Number(port), "::");
 }
 
 createServer((socket) => {
