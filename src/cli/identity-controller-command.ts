@@ -73,7 +73,7 @@ function startProblem(error: NodeJS.ErrnoException, { listen, admin }: Controlle
     const places = [`${listen.host}:${listen.port}`, ...(admin === null ? [] : [`${admin.host}:${admin.port}`])].join(" or ");
     return `cannot listen on ${places}: ${error.message}; choose another with --listen or --admin`;
   }
-  return error.name === "FileProblem" ? error.message : (error.stack ?? error.message);
+  return error.name === "FileProblem" || error.name === "Refusal" ? error.message : (error.stack ?? error.message);
 }
 
 /** What the options mean, or everything that is wrong with them. */

@@ -1,7 +1,8 @@
-// The commands around identity, as the command line library sees them: `weft identity-controller`, `weft identity token create`.
+// The commands around identity, as the command line library sees them: `weft identity-controller`, `weft identity rotate`, `weft identity token create`.
 
 import type { Command } from "commander";
 import type { IdentityControllerOptions } from "./identity-controller-command.ts";
+import type { RotateOptions } from "./identity-rotate-command.ts";
 import type { TokenCreateOptions } from "./identity-token-command.ts";
 
 type Finish = (code: number) => void;
@@ -35,6 +36,17 @@ export function addIdentityController(program: Command, finish: Finish): void {
 
 export function addIdentity(program: Command, finish: Finish): void {
   const identity = program.command("identity").description("Identities of the mesh.");
+  identity
+    .command("rotate")
+    .description("Replace the issuer at once; or begin to replace the root, which signs when the propagation delay is over.")
+    .option("--root", "the root, not the issuer")
+    .option("--admin <host:port>", "the identity component's admin port", "127.0.0.1:8089")
+    .option("--data <folder>", "the identity component's folder, for its secret")
+    .option("--admin-secret <file>", "admin.secret of that folder, instead")
+    .action(async (options: RotateOptions) => {
+      const { runRotate } = await import("./identity-rotate-command.ts");
+      finish(await runRotate(options));
+    });
   const token = identity.command("token").description("Join tokens: what proves a workload to the identity component.");
   token
     .command("create")

@@ -188,6 +188,24 @@ test("a token from the admin port needs the secret, a good order and this machin
   }
 });
 
+test("rotate begins a rotation of the issuer or the root, says so, and says why it does not", async () => {
+  const component = await startComponent();
+  try {
+    const rotate = async (...args: readonly string[]): Promise<Result> =>
+      await weft("identity", "rotate", "--admin", `127.0.0.1:${component.adminPort}`, ...args);
+    assert.deepEqual(await rotate("--data", data), { code: 0, stdout: "a new issuer signs from now on\n", stderr: "" });
+    // The test before has begun a rotation of the root.
+    const second = await rotate("--data", data, "--root");
+    assert.deepEqual([second.code, second.stdout], [1, ""]);
+    assert.match(second.stderr, /409: a new root is being distributed already/);
+    const without = await rotate();
+    assert.deepEqual([without.code, without.stdout], [1, ""]);
+    assert.match(without.stderr, /--admin-secret/);
+  } finally {
+    await stop(component, "SIGTERM");
+  }
+});
+
 const MISTAKES: readonly (readonly [string, readonly string[], RegExp])[] = [
   ["no folder", [], /--data is missing/],
   ["an address that is none", ["--data", "x", "--listen", "8080"], /--listen: "8080".*did you mean/],
