@@ -47,7 +47,7 @@ class OneChunk implements H2Output {
 }
 
 const scratch = new H2Scratch(DEFAULT_H2_LIMITS);
-const EDITS: RequestEdits = { hostFallback: Buffer.from("web"), forwardedFor: null, via: null };
+const EDITS: RequestEdits = { hostFallback: Buffer.from("web"), forwardedFor: null, via: null, clientId: null };
 
 class End implements H2ConnectionOwner {
   readonly output = new OneChunk();

@@ -18,7 +18,7 @@ import { AB_REQUEST, API_REQUEST, HEAD_LIMITS, HOP_REQUEST, RESPONSE } from "./s
 import { type MicroCase, runMicro } from "./support/micro.ts";
 
 const out = Buffer.alloc(64 * 1024);
-const UNCHANGED: RequestHeadOptions = { hostFallback: null, upgrade: false, forwardedFor: null, via: null };
+const UNCHANGED: RequestHeadOptions = { hostFallback: null, upgrade: false, forwardedFor: null, via: null, clientId: null };
 const FORWARDED: RequestHeadOptions = { ...UNCHANGED, forwardedFor: Buffer.from("192.0.2.17"), via: Buffer.from("weft") };
 
 function headOf(bytes: Buffer, parser: RequestHeadParser | ResponseHeadParser): MessageHead {

@@ -50,6 +50,7 @@ function jsonLine(record: AccessRecord): string {
   return `${JSON.stringify({
     timestamp: new Date().toISOString(),
     "client.addr": record.peer,
+    ...(record.clientId === "-" ? {} : { "client.id": record.clientId }),
     method: record.method,
     uri: record.target,
     host: record.host,
@@ -67,7 +68,7 @@ function jsonLine(record: AccessRecord): string {
 function apacheLine(record: AccessRecord): string {
   const time = apacheTime(new Date());
   const request = `${quoted(record.method)} ${quoted(record.target)} ${versionText(record)}`;
-  return `${record.peer} - - [${time}] "${request}" ${record.status} ${record.responseBytes} "${quoted(record.referer)}" "${quoted(record.userAgent)}"\n`;
+  return `${record.peer} - ${record.clientId} [${time}] "${request}" ${record.status} ${record.responseBytes} "${quoted(record.referer)}" "${quoted(record.userAgent)}"\n`;
 }
 
 function versionText(record: AccessRecord): string {

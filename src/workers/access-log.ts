@@ -26,6 +26,7 @@ export function recordAccess(
     status: refusedStatus > 0 ? refusedStatus : (exchange?.status ?? 0),
     responseBytes: exchange?.responseBytes ?? 0,
     durationMs: exchange === null ? 0 : context.loop.now - exchange.startedAt,
+    clientId: exchange?.clientId ?? "-",
     service: exchange?.serviceKey ?? "-",
     endpoint: exchange?.endpointAddress ?? "-",
     userAgent: isParsed ? fieldNamed(head, "user-agent") : "-",

@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { MessageHead } from "../core/http/head.ts";
+import { type ClientPeer, STRANGER } from "./client-peer.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import type { Pass } from "./inbound-gate.ts";
 import type { Route } from "./router.ts";
@@ -26,6 +27,12 @@ export class ClientAccess {
     if (!this.#context.forwarded) return null;
     this.#forwardedFor ??= Buffer.from(this.#transport.peerAddress().address, "latin1");
     return this.#forwardedFor;
+  }
+
+  /** Who the client is to the service, null where nobody asks: outbound, and in no mesh. */
+  get peer(): ClientPeer | null {
+    const { peer } = this.#transport;
+    return peer === STRANGER || this.#listener.snapshot.direction === "outbound" ? null : peer;
   }
 
   /** Where a request goes; nowhere when the listener's policy refuses it. Counts it there. */

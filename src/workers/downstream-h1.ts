@@ -203,7 +203,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
         this.#phase = Phase.wait;
     }
     this.#exchange ??= new Exchange(this.#context, this);
-    this.#exchange.begin(head, this.#access.route(head), this.#access.forwardedFor);
+    this.#exchange.begin(head, this.#access.route(head), this.#access.forwardedFor, this.#access.peer);
   }
 
   #isOverBodyLimit(bytes: number): boolean {

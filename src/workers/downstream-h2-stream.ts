@@ -115,7 +115,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
 
   #beginExchange(head: MessageHead): void {
     const { access } = this.#connection;
-    this.#exchange.begin(head, access.route(head), access.forwardedFor);
+    this.#exchange.begin(head, access.route(head), access.forwardedFor, access.peer);
   }
 
   onHeadRefused(errorId: number, isEnd: boolean): void {

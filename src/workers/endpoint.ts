@@ -12,12 +12,14 @@ import { NOT_MEMBER, type PickableEndpoint } from "../core/balance/picker.ts";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
+import type { ClientPeer } from "./client-peer.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
 import { connectErrorId, errnoName, errnoOf } from "./errno.ts";
 import { H1Pool } from "./h1-pool.ts";
 import { H2Pool } from "./h2-pool.ts";
 import { dialMesh } from "./mesh-dial.ts";
 import { WEFT_ALPN } from "./mesh-tls.ts";
+import { PeerMetrics } from "./peer-metrics.ts";
 import type { PoolOwner } from "./pool-owner.ts";
 import { Transport, type TransportOwner } from "./transport.ts";
 import type { Waiter } from "./waiter-queue.ts";
@@ -75,6 +77,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   readonly #owner: EndpointOwner;
   #parts: EndpointParts | null = null;
+  #byPeer: PeerMetrics | null = null;
   /** Each is made for the first request that wants it. */
   #h1: H1Pool | null = null;
   #h2: H2Pool | null = null;
@@ -126,6 +129,12 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   get metrics(): EndpointMetrics {
     return this.#used.metrics;
+  }
+
+  /** Of an inbound endpoint in the mesh: what one peer's requests are counted as. */
+  metricsFor({ labels }: ClientPeer): EndpointMetrics {
+    this.#byPeer ??= new PeerMetrics((peer) => this.context.endpointMetrics(this.#owner, this.address, peer));
+    return this.#byPeer.get(labels);
   }
 
   /** Gives the waiter a connection, or a stream of one: at once or later. `isFresh`: only a new one will do. */

@@ -24,6 +24,8 @@ import {
 } from "../core/http/exchange.ts";
 import { grpcStatusFor, isGrpc, NO_GRPC_STATUS } from "../core/http/grpc.ts";
 import { Framing, isIdempotent, type MessageHead } from "../core/http/head.ts";
+import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
+import type { ClientPeer } from "./client-peer.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
 import { GrpcCall } from "./grpc-call.ts";
@@ -47,9 +49,11 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   #phase: number = Phase.idle;
   #head: MessageHead | null = null;
   #forwardedFor: Buffer | null = null;
+  #peer: ClientPeer | null = null;
   #hasInformed = false;
   #service: Service | null = null;
   #endpoint: Endpoint | null = null;
+  #metrics: EndpointMetrics | null = null;
   #upstream: UpstreamStream | null = null;
   #isInFlight = false;
   #isRequestDone = false;
@@ -117,16 +121,18 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   }
 
   /** A request head arrived and was routed. The head stays valid until the exchange is done. */
-  begin(head: MessageHead, route: Route, forwardedFor: Buffer | null): void {
+  begin(head: MessageHead, route: Route, forwardedFor: Buffer | null, peer: ClientPeer | null): void {
     const loop = this.#context.loop;
     if (!this.#isRecorded) this.#recordOverhead();
     loop.touch(this);
     this.#phase = Phase.assigning;
     this.#head = head;
     this.#forwardedFor = forwardedFor;
+    this.#peer = peer;
     this.#hasInformed = false;
     this.#service = route.service;
     this.#endpoint = null;
+    this.#metrics = null;
     this.#upstream = null;
     this.#isRequestDone = false;
     this.#sentBody = false;
@@ -164,6 +170,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
 
   onEndpoint(endpoint: Endpoint): void {
     this.#endpoint = endpoint;
+    this.#metrics = this.#peer === null ? endpoint.metrics : endpoint.metricsFor(this.#peer);
     endpoint.inFlight++;
     this.#isInFlight = true;
     this.#sentAt = this.#context.loop.now;
@@ -180,11 +187,12 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#context.loop.touch(this);
     this.#phase = Phase.sent;
     this.#upstream = upstream;
-    this.#endpoint!.metrics.requestStarted();
+    this.#metrics!.requestStarted();
     const { edits } = this.#context;
     edits.hostFallback = this.#endpoint!.hostFallback;
     edits.forwardedFor = this.#forwardedFor;
     edits.via = this.#context.via;
+    edits.clientId = this.#peer === null ? null : this.#peer.header;
     this.#takesWire = upstream.sendRequestHead(head, edits);
     if (this.#attempts > 0) this.#replay.sendTo(upstream);
     if (head.framing === Framing.none || this.#isRequestDone) {
@@ -309,10 +317,10 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   /** The service goes on with HTTP. A client of HTTP/2 would take any 2xx for the tunnel that it asked for (RFC 8441 section 5). */
   #refuseUnswitched(status: number): void {
     const row = ERRORS.WEFT_UPSTREAM_PROTOCOL;
-    const { address, metrics } = this.#endpoint!;
+    const { address } = this.#endpoint!;
     this.#upstream!.resetUpstream(ResetReason.upstreamProtocol);
     this.#upstream = null;
-    metrics.failed(row.status, row.label);
+    this.#metrics!.failed(row.status, row.label);
     this.#answerError(row.id, `${address} answered ${status} and did not switch protocols`);
   }
 
@@ -326,7 +334,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     if (endpoint === null) return;
     endpoint.ewma.observe(now - this.#sentAt, now);
     this.#leaveEndpoint();
-    endpoint.metrics.firstByte(status, (now - this.#startedAt) * 1000);
+    this.#metrics!.firstByte(status, (now - this.#startedAt) * 1000);
     this.#call?.firstByte(now - this.#startedAt);
   }
 
@@ -358,7 +366,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   }
 
   #recordEnd(trailers: Trailers | null): void {
-    const { metrics } = this.#endpoint!;
+    const metrics = this.#metrics!;
     const call = this.#call;
     if (call === null) {
       metrics.ended(this.#status, this.#status >= 500);
@@ -401,7 +409,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     }
     const row = errorRow(errorId);
     this.#errorId = errorId;
-    this.#endpoint?.metrics.failed(this.#phase === Phase.sent ? row.status : this.#status, row.label);
+    this.#metrics?.failed(this.#phase === Phase.sent ? row.status : this.#status, row.label);
     if (this.#phase === Phase.sent) {
       this.#answerError(errorId, this.#endpoint?.address ?? "");
       return;
@@ -421,7 +429,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   #endTunnel(): void {
     const upstream = this.#upstream;
     this.#upstream = null;
-    this.#endpoint?.metrics.ended(101, false);
+    this.#metrics?.ended(101, false);
     this.#done();
     upstream?.endTunnel();
     this.#downstream.endTunnel();
@@ -462,6 +470,11 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   #recordOverhead(): void {
     this.#isRecorded = true;
     this.#context.recordOverhead(this.#overheadMs * 1000);
+  }
+
+  /** The client's identity, `-` without. */
+  get clientId(): string {
+    return this.#peer?.identity ?? "-";
   }
 
   get serviceKey(): string {

@@ -4,7 +4,9 @@ import type { Buffer } from "node:buffer";
 import type { RequestEdits } from "../core/http/exchange.ts";
 import type { Random } from "../core/util/random.ts";
 import type { ListenerSnapshot } from "../config/snapshot.ts";
+import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
+import type { PeerLabels } from "./client-peer.ts";
 import type { EndpointOwner, EndpointParts } from "./endpoint.ts";
 import type { LogFields, LogLevel } from "./forwarder-types.ts";
 import type { H1Shared } from "./h1-shared.ts";
@@ -38,6 +40,8 @@ export interface ForwarderContext {
   recordOverhead(us: number): void;
   /** What an endpoint needs from its first use on. */
   endpointParts(owner: EndpointOwner, address: string): EndpointParts;
+  /** Requests of one peer to an inbound endpoint. */
+  endpointMetrics(owner: EndpointOwner, address: string, labels: PeerLabels): EndpointMetrics;
   onConnectFailed(serviceKey: string, address: string): void;
   log(level: LogLevel, message: string, fields?: LogFields): void;
 }
@@ -54,6 +58,8 @@ export interface Counters {
 /** One finished exchange, for the access log. */
 export interface AccessRecord {
   readonly peer: string;
+  /** The client's identity in the mesh, `-` without. */
+  readonly clientId: string;
   readonly method: string;
   readonly target: string;
   readonly version: number;

@@ -16,7 +16,7 @@ import { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import { createRandom, type Random } from "../core/util/random.ts";
 import { AccessLogWriter } from "./access-log-writer.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
-import type { ClientPeer } from "./client-peer.ts";
+import type { ClientPeer, PeerLabels } from "./client-peer.ts";
 import { DetectConnection } from "./detect-connection.ts";
 import { DownstreamH1 } from "./downstream-h1.ts";
 import { DownstreamH2 } from "./downstream-h2.ts";
@@ -61,6 +61,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     hostFallback: Buffer.alloc(0),
     forwardedFor: null,
     via: null,
+    clientId: null,
   };
   isDraining = false;
   allowConnect = false;
@@ -204,7 +205,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   /** Called when an endpoint is used for the first time, not when it is configured. */
   endpointParts(owner: EndpointOwner, address: string): EndpointParts {
     const { host, port } = splitAddress(address);
-    const label = hasOwnLabels(owner) ? ([address, host, String(port)] as const) : (["", "", ""] as const);
+    const label = addressLabels(owner, address);
     const identity = owner.identityOf(address);
     const labels = serverLabels(this.mesh.name !== null, directionOf(owner), identity);
     return {
@@ -230,12 +231,16 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     };
   }
 
+  endpointMetrics(owner: EndpointOwner, address: string, labels: PeerLabels): EndpointMetrics {
+    return this.#endpointMetrics(owner, ...addressLabels(owner, address), labels);
+  }
+
   #endpointMetrics(
     owner: Pick<EndpointOwner, "key" | "name" | "namespace">,
     address: string,
     ip: string,
     port: string,
-    labels: ServerLabels = NO_TLS,
+    labels: ServerLabels | PeerLabels = NO_TLS,
   ): EndpointMetrics {
     return new EndpointMetrics(this.#options.recorder, {
       direction: directionOf(owner),
@@ -417,6 +422,13 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   histograms(): object {
     return {};
   }
+}
+
+/** An address, its host and its port as labels. */
+function addressLabels(owner: EndpointOwner, address: string): readonly [string, string, string] {
+  if (!hasOwnLabels(owner)) return ["", "", ""];
+  const { host, port } = splitAddress(address);
+  return [address, host, String(port)];
 }
 
 function directionOf({ key }: { readonly key: string }): "inbound" | "outbound" {

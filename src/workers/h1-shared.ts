@@ -66,7 +66,13 @@ export class H1Shared {
   responseParser: ResponseHeadParser;
   responseHead = new MessageHead();
   /** Filled anew for each head that is written: no object per message. */
-  readonly requestOptions: Mutable<RequestHeadOptions> = { upgrade: false, hostFallback: EMPTY, forwardedFor: null, via: null };
+  readonly requestOptions: Mutable<RequestHeadOptions> = {
+    upgrade: false,
+    hostFallback: EMPTY,
+    forwardedFor: null,
+    via: null,
+    clientId: null,
+  };
   readonly responseOptions: Mutable<ResponseHeadOptions> = {
     connection: 0 as ConnectionOption,
     dropTransferEncoding: false,

@@ -181,6 +181,7 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     options.upgrade = this.#isUpgrade;
     options.hostFallback = edits.hostFallback;
     options.forwardedFor = edits.forwardedFor;
+    options.clientId = edits.clientId;
     options.via = edits.via;
     chunk.length = writeRequestHead(head, chunk.bytes, chunk.length, options);
     if (this.#encodes) chunk.length = addChunkedField(chunk.bytes, chunk.length);

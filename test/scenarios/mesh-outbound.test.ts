@@ -1,7 +1,7 @@
 // Two proxies in a row: what goes between them is mesh TLS, and nobody but the expected peer is spoken to.
 
 import assert from "node:assert/strict";
-import { createServer as createTcpServer, type Server, type Socket } from "node:net";
+import { connect as connectSocket, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { createServer as createTlsServer, type TlsOptions, type TLSSocket } from "node:tls";
 import { type ErrorCode, ERRORS } from "../../src/core/errors/error-codes.ts";
@@ -13,6 +13,7 @@ import { type Origin, startRawOrigin } from "../support/origin.ts";
 import { ProxyProcess } from "../support/proxy-process.ts";
 import { stopProxy } from "../support/scenario.ts";
 import { seededHash } from "../support/seeded-content.ts";
+import { tlsOnce } from "../support/tls-client.ts";
 import { waitUntil } from "../support/wait.ts";
 
 const authority = new MeshAuthority();
@@ -41,6 +42,7 @@ describe("a pair of proxies", () => {
     server = await ProxyProcess.start({
       services: {},
       identity: web.paths,
+      accessLog: "json",
       inbound: { target: app.address, ports: { echo: { target: echo.address, protocol: "opaque" } } },
     });
     proxy = await ProxyProcess.start({
@@ -85,6 +87,52 @@ describe("a pair of proxies", () => {
   it("takes a SPIFFE URI for the same workload", async () => {
     assert.equal(text(await once(proxy.port, request("GET", "/name", { Host: "uri" }))), "web");
   });
+
+  it("tells the application who the client is, and nothing that a client says of that", async () => {
+    const spoofed = { "l5d-client-id": "root", "L5D-CLIENT-ID": "root", l5d_client_id: "root" };
+    const ids = (head: string): string[] => head.split("\r\n").filter((line) => /^l5d[-_]client[-_]id:/i.test(line));
+    assert.deepEqual(ids(text(await once(proxy.port, request("GET", "/echo", spoofed)))), [`l5d-client-id: ${meshName("client")}`]);
+    const inbound = server.listener("inbound");
+    assert.deepEqual(ids(text(await once(inbound, request("GET", "/echo", spoofed)))), []);
+    const anonymous = { ca: authority.cert, servername: meshName("web") };
+    assert.deepEqual(ids(text(await tlsOnce(inbound, anonymous, request("GET", "/echo", spoofed)))), []);
+    const known = { ...anonymous, ...authority.issue({ names: [meshUri("other")] }) };
+    assert.deepEqual(ids(text(await tlsOnce(inbound, known, request("GET", "/echo", spoofed)))), [`l5d-client-id: ${meshName("other")}`]);
+    const metrics = await server.metrics();
+    assert.equal(metrics.sum("request_total", { direction: "inbound", tls: "true", client_id: meshName("other") }), 1);
+    assert.equal(metrics.sum("request_total", { direction: "inbound", tls: "true", client_id: "" }), 1);
+    assert.equal(metrics.sum("request_total", { direction: "inbound", no_tls_reason: "no_tls_from_remote" }), 1);
+    assert.ok(metrics.sum("request_total", { direction: "inbound", client_id: meshName("client") }) >= 41);
+    await waitUntil("the access log", () => server.log.includes(`"client.id":"${meshName("other")}"`));
+  });
+
+  it("negotiates post-quantum key exchange", async () => {
+    assert.equal(await groupOf(server.listener("inbound")), 0x11ec);
+  });
+
+  /** The key exchange that a new connection of the proxy to this port comes to, read from the ServerHello on its way. */
+  async function groupOf(port: number): Promise<number> {
+    let seen = Buffer.alloc(0);
+    const tap = await startPlain((socket) => {
+      const onward = connectSocket(port, "127.0.0.1");
+      onward.on("error", () => socket.destroy());
+      onward.on("data", (chunk) => {
+        seen = Buffer.concat([seen, chunk]);
+      });
+      socket.pipe(onward).pipe(socket);
+      socket.on("close", () => onward.destroy());
+    });
+    const endpoints = [`127.0.0.1:${tap.port}`];
+    const between = await ProxyProcess.start({ identity: client.paths, services: { web: { endpoints, identity: meshName("web") } } });
+    try {
+      assert.equal(text(await once(between.port, request("GET", "/name"))), "web");
+      await stopProxy(between);
+      return selectedGroup(seen);
+    } finally {
+      between.kill();
+      await tap.stop();
+    }
+  }
 
   it("carries opaque connections, whoever speaks first, with half-closes", async () => {
     const wire = await connect(proxy.listener("echo"));
@@ -149,6 +197,17 @@ async function listen(server: Server): Promise<number> {
 
 async function close(server: Server): Promise<void> {
   await new Promise((resolve) => server.close(resolve));
+}
+
+/** The group in the key_share of a ServerHello (RFC 8446 sections 4.1.3 and 4.2.8), the first thing that a server of TLS 1.3 sends. */
+function selectedGroup(bytes: Buffer): number {
+  let at = 5 + 4 + 2 + 32;
+  at += 1 + bytes[at]! + 2 + 1;
+  const end = at + 2 + bytes.readUInt16BE(at);
+  for (at += 2; at < end; at += 4 + bytes.readUInt16BE(at + 2)) {
+    if (bytes.readUInt16BE(at) === 51) return bytes.readUInt16BE(at + 4);
+  }
+  throw new Error("no key_share");
 }
 
 interface Peer {

@@ -75,7 +75,7 @@ class RequestDriver extends Driver {
       expectsContinue: head.expectsContinue,
     });
     this.writeHead(requestHeadRoom(head), (out, at) =>
-      writeRequestHead(head, out, at, { hostFallback: HOST_FALLBACK, upgrade: isUpgrade, forwardedFor: null, via: null }),
+      writeRequestHead(head, out, at, { hostFallback: HOST_FALLBACK, upgrade: isUpgrade, forwardedFor: null, via: null, clientId: null }),
     );
     this.#isPersistent = head.isPersistent;
     this.#parser.reset();

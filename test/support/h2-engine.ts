@@ -103,7 +103,7 @@ export function trailersOf(text: string): Trailers {
   return { buffer, start: 2, end: 2 + text.length };
 }
 
-export const NO_EDITS: RequestEdits = { hostFallback: Buffer.from("fallback"), forwardedFor: null, via: null };
+export const NO_EDITS: RequestEdits = { hostFallback: Buffer.from("fallback"), forwardedFor: null, via: null, clientId: null };
 
 /** Writes down what a stream is told, one line per call; bodies are joined. */
 export class RecordingStream implements H2StreamOwner {

@@ -21,6 +21,8 @@ export interface RequestHeadOptions {
   readonly forwardedFor: Buffer | null;
   /** Name under which Weft stands in Via (the version is written before it). */
   readonly via: Buffer | null;
+  /** Value of l5d-client-id. */
+  readonly clientId: Buffer | null;
 }
 
 export const ConnectionOption = { none: 0, close: 1, keepAlive: 2 } as const;
@@ -36,11 +38,11 @@ export interface ResponseHeadOptions {
   readonly via: Buffer | null;
 }
 
-/** Longest `hostFallback`, `forwardedFor` and `via`: names of services, addresses, our own name. */
+/** Longest `hostFallback`, `forwardedFor`, `via` and `clientId`: names of services, addresses, our own name, names of workloads. */
 const OPTION_BYTES_MAX = 256;
 
-/** Bytes that a writer may add to a head: these three with their names, a Connection and a Transfer-Encoding line. */
-const ADDED_BYTES_MAX = 3 * OPTION_BYTES_MAX + 160;
+/** Bytes that a writer may add to a head: these four with their names, a Connection and a Transfer-Encoding line. */
+const ADDED_BYTES_MAX = 4 * OPTION_BYTES_MAX + 180;
 
 /** Bytes that `writeChunkSize` and `writeChunkEnd` write at most. */
 export const CHUNK_SIZE_ROOM = 16;
@@ -52,6 +54,7 @@ const HTTP_1_1 = asciiBytes(" HTTP/1.1\r\n");
 const TRAILERS_WORD = asciiBytes("trailers");
 const COMMA_SPACE = asciiBytes(", ");
 const FORWARDED_FOR = asciiBytes("X-Forwarded-For: ");
+const CLIENT_ID = asciiBytes("l5d-client-id: ");
 const VIA_1_0 = asciiBytes("Via: 1.0 ");
 const VIA_1_1 = asciiBytes("Via: 1.1 ");
 const VIA_2_0 = asciiBytes("Via: 2.0 ");
@@ -95,7 +98,8 @@ export function responseHeadRoom(head: MessageHead): number {
 /** Writes a request's head for an HTTP/1.1 upstream. */
 export function writeRequestHead(head: MessageHead, out: Buffer, at: number, options: RequestHeadOptions): number {
   const needsHost = !head.hasHost;
-  if (!head.hasEdits && !head.isAbsolute && !needsHost && options.forwardedFor === null && options.via === null) {
+  const addsNothing = options.forwardedFor === null && options.via === null && options.clientId === null;
+  if (addsNothing && !head.hasEdits && !head.isAbsolute && !needsHost) {
     const end = copyRange(head.buffer, head.start, head.start + head.size, out, at);
     out[at + head.fieldsStart - 3] = DIGIT_1;
     return end;
@@ -172,7 +176,8 @@ function writeRequestFields(head: MessageHead, out: Buffer, at: number, from: nu
       run = next;
     } else if (id === FieldId.te) keepsTe = true;
   }
-  if (!options.upgrade && !keepsTe && options.via === null && (forwardedFor === null || forwardedIndex >= 0)) {
+  const isAsItWas = options.via === null && options.clientId === null && (forwardedFor === null || forwardedIndex >= 0);
+  if (!options.upgrade && !keepsTe && isAsItWas) {
     // Nothing is added: the final empty line belongs to the last run.
     return copyRange(buffer, start + run, start + head.size, out, p);
   }
@@ -184,6 +189,7 @@ function writeRequestFields(head: MessageHead, out: Buffer, at: number, from: nu
     p = copyBytes(forwardedFor, out, p);
     p = copyBytes(LINE_END, out, p);
   }
+  if (options.clientId !== null) p = copyBytes(LINE_END, out, copyBytes(options.clientId, out, copyBytes(CLIENT_ID, out, p)));
   if (options.via !== null) p = writeVia(head, out, p, options.via);
   return copyBytes(LINE_END, out, p);
 }

@@ -13,11 +13,11 @@ import { BLOCK_ROOM, FIELD_ROOM, type HpackEncoder } from "../hpack/encoder.ts";
 import { Pseudo } from "../hpack/hpack-codes.ts";
 import { encodeOrigProto, encodeSwitched, ORIG_PROTO_ROOM } from "./orig-proto.ts";
 
-/** Longest `hostFallback`, `forwardedFor` and `via`, as for HTTP/1. */
+/** Longest `hostFallback`, `forwardedFor`, `via` and `clientId`, as for HTTP/1. */
 const OPTION_BYTES_MAX = 256;
 
 /** Bytes that an encoder may add: the options with their names, five pseudo-header fields and their longest names, l5d-orig-proto. */
-const ADDED_BYTES_MAX = 3 * OPTION_BYTES_MAX + 9 * FIELD_ROOM + 128 + ORIG_PROTO_ROOM;
+const ADDED_BYTES_MAX = 4 * OPTION_BYTES_MAX + 10 * FIELD_ROOM + 128 + ORIG_PROTO_ROOM;
 
 const CONNECT = asciiBytes("CONNECT");
 const ROOT = asciiBytes("/");
@@ -26,6 +26,7 @@ const HTTP = asciiBytes("http");
 const HTTPS = asciiBytes("https");
 const TRAILERS_WORD = asciiBytes("trailers");
 const FORWARDED_FOR = asciiBytes("x-forwarded-for");
+const CLIENT_ID = asciiBytes("l5d-client-id");
 const VIA = asciiBytes("via");
 const VIA_1_0 = asciiBytes("via1.0 ");
 const VIA_1_1 = asciiBytes("via1.1 ");
@@ -120,7 +121,7 @@ function encodeRequestFields(
   at: number,
 ): number {
   const { buffer, start, fields, ids, named, fieldFlags, count, hasNeverIndexed } = head;
-  const { forwardedFor, via } = edits;
+  const { forwardedFor, via, clientId } = edits;
   const forwardedIndex = forwardedFor === null ? -1 : lastKept(head, FieldId.xForwardedFor);
   let p = at;
   for (let i = 0; i < count; i++) {
@@ -138,6 +139,7 @@ function encodeRequestFields(
     p = encoder.field(out, p, buffer, name, nameEnd, start + fields[row + 2]!, start + fields[row + 3]!, id, flags);
   }
   if (forwardedFor !== null && forwardedIndex < 0) p = encodeForwarded(encoder, head, -1, forwardedFor, out, p);
+  if (clientId !== null) p = encodeClientId(encoder, clientId, out, p);
   return via === null ? p : encodeVia(encoder, head, via, out, p);
 }
 
@@ -170,6 +172,12 @@ function encodeForwarded(encoder: HpackEncoder, head: MessageHead, row: number, 
   copyBytes(FORWARDED_FOR, composed, 0);
   p = copyBytes(forwardedFor, composed, p);
   return encoder.field(out, at, composed, 0, nameEnd, nameEnd, p, FieldId.xForwardedFor, 0);
+}
+
+function encodeClientId(encoder: HpackEncoder, clientId: Buffer, out: Buffer, at: number): number {
+  const nameEnd = CLIENT_ID.length;
+  const end = copyBytes(clientId, composed, copyBytes(CLIENT_ID, composed, 0));
+  return encoder.field(out, at, composed, 0, nameEnd, nameEnd, end, FieldId.l5dClientId, 0);
 }
 
 /** Our entry in Via, with the version that the message came in (RFC 9110 section 7.6.3). */

@@ -72,6 +72,8 @@ export interface RequestEdits {
   readonly forwardedFor: Buffer | null;
   /** Added to Via, null: leave it alone. */
   readonly via: Buffer | null;
+  /** Who the client is, proven by mesh TLS: `l5d-client-id`. Null: nobody, and the field is never there. What a client says itself is dropped. */
+  readonly clientId: Buffer | null;
 }
 
 /** The side that talks to the client: gets the response. */

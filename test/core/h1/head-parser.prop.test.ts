@@ -86,6 +86,7 @@ it("writes requests that parse again to the same message, nothing hop-by-hop lef
     upgrade: fc.constant(false),
     forwardedFor: fc.constantFrom(null, bytesOf("10.9.8.7")),
     via: fc.constantFrom(null, bytesOf("weft")),
+    clientId: fc.constantFrom(null, bytesOf("web.shop")),
   });
   fc.assert(
     fc.property(requestHead, options, (message, chosen) => {
@@ -107,12 +108,14 @@ it("writes requests that parse again to the same message, nothing hop-by-hop lef
       for (let i = 0; i < again.count; i++) {
         const id = again.ids[i]!;
         assert.ok(
-          id !== FieldId.keepAlive && id !== FieldId.proxyConnection && id < FieldId.l5dDstOverride,
+          id !== FieldId.keepAlive && id !== FieldId.proxyConnection && (id < FieldId.l5dDstOverride || id === FieldId.l5dClientId),
           out.toString("latin1", 0, end),
         );
       }
+      const clientIds = Array.from({ length: again.count }, (_, i) => again.ids[i]).filter((id) => id === FieldId.l5dClientId);
+      assert.equal(clientIds.length, chosen.clientId === null ? 0 : 1);
       // A second pass through a proxy changes nothing more, but for the TE option and what is added on purpose.
-      if (chosen.forwardedFor === null && chosen.via === null) {
+      if (chosen.forwardedFor === null && chosen.via === null && chosen.clientId === null) {
         const twice = Buffer.alloc(requestHeadRoom(again));
         assert.equal(twice.toString("latin1", 0, writeRequestHead(again, twice, 0, chosen)), out.toString("latin1", 0, end));
       }

@@ -24,7 +24,7 @@ import {
 import { MessageHead } from "../../../src/core/http/head.ts";
 import { bytesOf, LIMITS, poisoned } from "./feed.ts";
 
-const PLAIN: RequestHeadOptions = { hostFallback: null, upgrade: false, forwardedFor: null, via: null };
+const PLAIN: RequestHeadOptions = { hostFallback: null, upgrade: false, forwardedFor: null, via: null, clientId: null };
 const ANSWER: ResponseHeadOptions = { connection: ConnectionOption.none, dropTransferEncoding: false, upgrade: false, via: null };
 
 /** Room before the text, to see that nothing is written there. */

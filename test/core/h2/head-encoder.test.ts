@@ -94,6 +94,12 @@ describe("a request for HTTP/2", () => {
     assert.deepEqual(request(empty, { edits }), [...FRONT, "x-forwarded-for=9.9.9.9"]);
   });
 
+  it("says who the client is, and never what the client says of that", () => {
+    const lines = "GET /a HTTP/1.1\r\nHost: web\r\nl5d-client-id: root\r\nL5D_Client_Id: root\r\n\r\n";
+    assert.deepEqual(request(h1Request(lines)), FRONT);
+    assert.deepEqual(request(h1Request(lines), { edits: { clientId: Buffer.from("web.shop") } }), [...FRONT, "l5d-client-id=web.shop"]);
+  });
+
   it("gets Via with the version that it came in", () => {
     const edits = { via: Buffer.from("weft") };
     assert.deepEqual(request(h1Request("GET /a HTTP/1.1\r\nHost: web\r\nVia: 1.0 p\r\n\r\n"), { edits }), [

@@ -128,13 +128,19 @@ describe("a request's head (RFC 9113 8.3.1)", () => {
       ["x-forwarded-for", "1.1.1.1"],
     ];
     assert.equal(readRequest(fields), WELL_FORMED);
-    const options = { hostFallback: null, upgrade: false, forwardedFor: Buffer.from("9.9.9.9"), via: Buffer.from("weft") };
+    const options = {
+      hostFallback: null,
+      upgrade: false,
+      forwardedFor: Buffer.from("9.9.9.9"),
+      via: Buffer.from("weft"),
+      clientId: Buffer.from("web.shop"),
+    };
     const out = Buffer.alloc(requestHeadRoom(scratch.head));
     const text = out.toString("latin1", 0, writeRequestHead(scratch.head, out, 0, options));
     assert.equal(
       text,
       "GET /a/b?c=d HTTP/1.1\r\nHost: web.shop:8080\r\ncookie: a=1; b=2\r\nte: trailers\r\nx-forwarded-for: 1.1.1.1, 9.9.9.9\r\n" +
-        "Connection: TE\r\nVia: 2.0 weft\r\n\r\n",
+        "Connection: TE\r\nl5d-client-id: web.shop\r\nVia: 2.0 weft\r\n\r\n",
     );
     h1Request(text);
   });
