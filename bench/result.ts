@@ -407,6 +407,8 @@ export interface FootprintSubject {
 
 export interface Growth {
   readonly subject: string;
+  /** How long the load ran. */
+  readonly minutes: number;
   /** Private memory after each lap of mixed load, KB. */
   readonly lapsKb: readonly number[];
   /** Median of the last quarter over that of the second, minus 1. */
