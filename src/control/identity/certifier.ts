@@ -52,7 +52,7 @@ export class Certifier {
 
   constructor(parts: CertifierParts) {
     this.#parts = parts;
-    this.#nowMs = parts.nowMs ?? Date.now;
+    this.#nowMs = parts.nowMs ?? (() => Date.now());
   }
 
   /** The certificate, or a rejection with a Refusal. */

@@ -7,6 +7,7 @@ import { rmSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import type { Server } from "node:net";
 import { join, relative } from "node:path";
+import { FileProblem } from "./private-files.ts";
 
 /** Bytes of a socket's path in the kernel's address (sun_path), without the final NUL. */
 const SOCKET_PATH_MAX = 107;
@@ -32,7 +33,8 @@ export async function lockFolder(folder: string): Promise<(() => Promise<void>) 
 function socketPath(path: string): string {
   const near = relative(process.cwd(), path);
   const shorter = near.length < path.length ? near : path;
-  if (Buffer.byteLength(shorter) > SOCKET_PATH_MAX) throw new Error(`the path of the data folder is too long for a socket in it: ${path}`);
+  if (Buffer.byteLength(shorter) > SOCKET_PATH_MAX)
+    throw new FileProblem(`the path of the data folder is too long for a socket in it: ${path}`);
   return shorter;
 }
 

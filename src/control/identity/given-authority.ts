@@ -59,7 +59,7 @@ export class GivenAuthority implements Authority {
 
   private constructor(options: GivenAuthorityOptions, set: GivenSet, seen: string) {
     this.#options = options;
-    this.#nowMs = options.nowMs ?? Date.now;
+    this.#nowMs = options.nowMs ?? (() => Date.now());
     this.#set = set;
     this.#seen = seen;
     this.#bundle = this.#versionOf(set.roots);
@@ -68,7 +68,7 @@ export class GivenAuthority implements Authority {
   /** Rejects with a FileProblem that says which file is wrong, and how. */
   static async open(options: GivenAuthorityOptions): Promise<GivenAuthority> {
     const seen = stampOf(options.files);
-    return new GivenAuthority(options, await readSet(options.files, (options.nowMs ?? Date.now)()), seen);
+    return new GivenAuthority(options, await readSet(options.files, (options.nowMs ?? (() => Date.now()))()), seen);
   }
 
   get bundle(): Bundle {

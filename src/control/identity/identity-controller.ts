@@ -48,6 +48,10 @@ const TICKS_PER_LIFE = 40;
 /** A wall clock that differs by more from the monotonic one since the last tick has jumped. */
 const JUMP_MS = 5_000;
 
+/** After a jump of so much nothing is rotated for a while: a clock that is wrong for a minute must not replace a root that it takes for expired. */
+const HOLD_JUMP_MS = 3_600_000;
+const HOLD_MS = 600_000;
+
 interface Parts {
   readonly names: MeshNames;
   readonly authority: Authority;
@@ -69,13 +73,16 @@ export class IdentityController {
   #adminPort = 0;
   #isListening = false;
   #isTicking = false;
+  #following: Promise<void> = Promise.resolve();
+  #writtenVersion = 0;
+  #heldUntilMs = 0;
   #clock = { wallMs: Date.now(), monotonicMs: performance.now() };
 
   private constructor(settings: ControllerSettings, log: IdentityLog, parts: Parts) {
     this.#settings = settings;
     this.#log = log;
     this.#parts = parts;
-    parts.authority.onChange = () => void this.#follow();
+    parts.authority.onChange = () => this.#follow();
     const { leafLifetimeMs, propagationMs, issuerLifetimeMs } = settings.rotation;
     const shortestMs = Math.min(leafLifetimeMs, Math.max(propagationMs, 1), issuerLifetimeMs);
     const tickMs = Math.min(TICK_MAX_MS, Math.max(TICK_MIN_MS, shortestMs / TICKS_PER_LIFE));
@@ -123,13 +130,15 @@ export class IdentityController {
     this.#isListening = false;
     await this.#admin?.close();
     await this.#parts.server.close();
-    this.#parts.usedTokens.close();
+    await this.#parts.usedTokens.close();
     await this.#parts.unlock();
   }
 
   async #listen(): Promise<void> {
     const { listen, admin, data } = this.#settings;
-    writeBundle(data, this.#parts.authority.bundle);
+    const { bundle } = this.#parts.authority;
+    writeBundle(data, bundle);
+    this.#writtenVersion = bundle.version;
     this.#port = await this.#parts.server.listen(listen.host, listen.port);
     this.#isListening = true;
     if (admin !== null) await this.#listenAdmin(admin, data);
@@ -151,8 +160,9 @@ export class IdentityController {
     if (this.#isTicking) return;
     this.#isTicking = true;
     this.#noteClock();
-    await this.#parts.authority.tick();
-    await this.#follow();
+    if (performance.now() >= this.#heldUntilMs) await this.#parts.authority.tick();
+    this.#follow();
+    await this.#following;
     this.#isTicking = false;
   }
 
@@ -161,28 +171,34 @@ export class IdentityController {
     const jumpMs = now.wallMs - this.#clock.wallMs - (now.monotonicMs - this.#clock.monotonicMs);
     this.#clock = now;
     if (Math.abs(jumpMs) < JUMP_MS) return;
-    this.#log("warn", "the clock has jumped: certificates are judged by it, check it against another", {
-      seconds: Math.round(jumpMs / 1000),
+    const isHeld = Math.abs(jumpMs) >= HOLD_JUMP_MS;
+    if (isHeld) this.#heldUntilMs = now.monotonicMs + HOLD_MS;
+    const message = "the clock has jumped: certificates are judged by it, check it against another";
+    this.#log("warn", message, { seconds: Math.round(jumpMs / 1000), nothingRotatesForSeconds: isHeld ? HOLD_MS / 1000 : 0 });
+  }
+
+  /** Brings what depends on the authority up to date, one time after the other. Never rejects. */
+  #follow(): void {
+    this.#following = this.#following.then(async () => {
+      try {
+        await this.#takeOver();
+      } catch (error) {
+        this.#parts.metrics.countFailure();
+        this.#log("error", "the component could not follow its authority; it will be tried again", { error: (error as Error).message });
+      }
     });
   }
 
-  /** Brings what depends on the authority up to date. Never rejects. */
-  async #follow(): Promise<void> {
+  async #takeOver(): Promise<void> {
     const { authority, own, server } = this.#parts;
-    try {
-      const version = authority.bundle.version;
-      const tls = await own.refresh(Date.now());
-      if (tls !== null) server.setTls(tls);
-      if (server.publish(authority.bundle)) {
-        writeBundle(this.#settings.data, authority.bundle);
-        this.#log("info", "the trust bundle has changed", { version, roots: authority.bundle.roots.length });
-      }
-    } catch (error) {
-      this.#parts.metrics.countFailure();
-      this.#log("error", "the component's own certificate could not be renewed; it will be tried again", {
-        error: (error as Error).message,
-      });
+    const { bundle } = authority;
+    if (bundle.version !== this.#writtenVersion) {
+      writeBundle(this.#settings.data, bundle);
+      this.#writtenVersion = bundle.version;
     }
+    const tls = await own.refresh(Date.now());
+    if (tls !== null) server.setTls(tls);
+    if (server.publish(bundle)) this.#log("info", "the trust bundle has changed", { version: bundle.version, roots: bundle.roots.length });
   }
 }
 

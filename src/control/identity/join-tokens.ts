@@ -66,7 +66,7 @@ export class JoinTokens {
   }
 
   /** Reads the key of the folder, or makes one. Rejects with a FileProblem. */
-  static async open(folder: string, trustDomain: string, nowMs: () => number = Date.now): Promise<JoinTokens> {
+  static async open(folder: string, trustDomain: string, nowMs: () => number = () => Date.now()): Promise<JoinTokens> {
     const path = join(folder, KEY_FILE);
     const jwk = readKey(path) ?? (await makeKey(path));
     try {

@@ -70,7 +70,7 @@ export class KeptAuthority implements Authority {
   #bundle: Bundle = { roots: [], version: 0, atMs: 0 };
   #work: Promise<unknown> = Promise.resolve();
 
-  private constructor({ folder, rotation, log, nowMs = Date.now }: KeptAuthorityOptions, state: RotationState) {
+  private constructor({ folder, rotation, log, nowMs = () => Date.now() }: KeptAuthorityOptions, state: RotationState) {
     this.#folder = folder;
     this.#settings = rotation;
     this.#log = log;

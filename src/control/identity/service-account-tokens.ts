@@ -38,7 +38,7 @@ export class ServiceAccountTokens {
   readonly #nowMs: () => number;
 
   /** Throws a FileProblem or an Error when the keys cannot be had. */
-  constructor({ issuer, jwks, audience }: ServiceAccountSettings, nowMs: () => number = Date.now) {
+  constructor({ issuer, jwks, audience }: ServiceAccountSettings, nowMs: () => number = () => Date.now()) {
     this.issuer = issuer;
     this.#audience = audience;
     this.#nowMs = nowMs;

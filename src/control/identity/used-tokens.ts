@@ -25,10 +25,11 @@ export class UsedTokens {
   #file: number;
   #lines = 0;
   #waiting: { readonly line: string; readonly done: (error: Error | null) => void }[] = [];
-  #isWriting = false;
+  /** What is being written; null when nothing is. */
+  #writing: Promise<void> | null = null;
 
   /** Throws a FileProblem when the file is not ours alone. */
-  constructor(path: string, nowMs: () => number = Date.now) {
+  constructor(path: string, nowMs: () => number = () => Date.now()) {
     this.#path = path;
     this.#nowMs = nowMs;
     this.#read();
@@ -48,17 +49,18 @@ export class UsedTokens {
     const line = `${jti} ${expiresAtS}\n`;
     await new Promise<void>((resolve, reject) => {
       this.#waiting.push({ line, done: (error) => (error === null ? resolve() : reject(error)) });
-      if (!this.#isWriting) void this.#writeAll();
+      this.#writing ??= this.#writeAll();
     });
   }
 
-  close(): void {
+  /** Resolves when what was being written is on disk. */
+  async close(): Promise<void> {
+    await this.#writing;
     closeSync(this.#file);
   }
 
   /** One write and one sync for everybody who waits at that time. */
   async #writeAll(): Promise<void> {
-    this.#isWriting = true;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];
@@ -75,7 +77,7 @@ export class UsedTokens {
       }
       for (const { done } of batch) done(problem);
     }
-    this.#isWriting = false;
+    this.#writing = null;
   }
 
   #read(): void {

@@ -187,7 +187,11 @@ export const METRICS = {
     labels: ["code"],
     help: "Requests that the identity component refused, by error code.",
   },
-  identity_renewal_failures_total: { type: "counter", labels: [], help: "Failed attempts to renew the component's own certificate." },
+  identity_renewal_failures_total: {
+    type: "counter",
+    labels: [],
+    help: "Failed attempts of the component to renew its own certificate or to write down the bundle.",
+  },
   identity_bundle_version: { type: "gauge", labels: [], help: "Version of the trust bundle." },
   identity_bundle_roots: { type: "gauge", labels: [], help: "Roots in the trust bundle." },
   identity_root_expiration_timestamp_seconds: { type: "gauge", labels: [], help: "Unix time at which the root that signs expires." },

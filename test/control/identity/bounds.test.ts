@@ -8,7 +8,7 @@ import type { Bundle } from "../../../src/control/identity/authority.ts";
 import { BundleFeed } from "../../../src/control/identity/bundle-feed.ts";
 import { RateLimit } from "../../../src/control/identity/rate-limit.ts";
 import { throttled } from "../../../src/control/log.ts";
-import { certify, SERVER, WEB } from "../support/identity-client.ts";
+import { certify, makeRequest, SERVER, WEB } from "../support/identity-client.ts";
 import { IdentityComponent } from "../support/identity-component.ts";
 import { waitUntil, within } from "../../support/wait.ts";
 
@@ -108,6 +108,14 @@ test("a request that never ends is cut; a watch whose request is complete is not
   session.destroy();
 });
 
+test("what a client calls itself does not make an answer or a log line long", async () => {
+  const request = await makeRequest(WEB, { names: [{ type: "dns", value: "\0".repeat(6_000) }] });
+  await assert.rejects(certify(component.connect(), WEB, await component.token(), request), (error: ConnectError) => {
+    assert.match(error.rawMessage, /^\[WEFT_IDENTITY_CSR_NAME\]/);
+    return error.rawMessage.length < 1_000;
+  });
+});
+
 test("one identity's certificates are limited, another's are not", () => {
   let nowMs = 0;
   const rate = new RateLimit(() => nowMs);
@@ -171,6 +179,23 @@ test("a clock that jumps is noticed and said", async (t) => {
     t.mock.timers.reset();
     assert.ok(Math.abs(Number(line.fields["seconds"]) - 60) <= 5);
     await certify(own.connect(), WEB, await own.token());
+  } finally {
+    await own.remove();
+  }
+});
+
+test("a clock that is years ahead for a moment replaces no root; who asks meanwhile is told, and afterwards all is as before", async (t) => {
+  const own = await IdentityComponent.start({ rotation: { propagationMs: 0 } });
+  try {
+    const bundle = own.bundle;
+    const token = await own.token();
+    t.mock.timers.enable({ apis: ["Date"], now: Date.now() + 5 * 366 * 86_400_000 });
+    const line = await waitUntil("the warning", () => own.lines.find(({ message }) => message.includes("clock has jumped")));
+    assert.equal(line.fields["nothingRotatesForSeconds"], 600);
+    await waitUntil("some looks at what is due", () => own.lines.filter(({ message }) => message.includes("could not follow")).length >= 3);
+    t.mock.timers.reset();
+    assert.equal(own.bundle, bundle);
+    await certify(own.connect(), WEB, token);
   } finally {
     await own.remove();
   }

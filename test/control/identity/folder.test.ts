@@ -157,19 +157,19 @@ test("used tokens: one use wins, the end of a token frees its place, half a line
   const endS = nowMs / 1000 + 60;
   const uses = await Promise.allSettled(Array.from({ length: 50 }, async (_, i) => await used.use(`jti-${i % 5}`, endS)));
   assert.equal(uses.filter(({ status }) => status === "fulfilled").length, 5);
-  used.close();
+  await used.close();
   writeFileSync(path, `${readFileSync(path, "utf8")}jti-half 99`, { mode: 0o600 });
   writeFileSync(path, readFileSync(path, "utf8").slice(0, -1), { mode: 0o600 });
   const again = new UsedTokens(path, () => nowMs);
   await assert.rejects(again.use("jti-3", endS), /WEFT_IDENTITY_TOKEN_USED/);
-  again.close();
+  await again.close();
   // A day later than its end it is forgotten, not before: clocks are set back in daily life.
   nowMs += 60_000 + 86_400_000;
   const kept = new UsedTokens(path, () => nowMs);
   assert.ok(kept.size >= 5);
-  kept.close();
+  await kept.close();
   nowMs += 2_000;
   const empty = new UsedTokens(path, () => nowMs);
   assert.equal(empty.size, 0);
-  empty.close();
+  await empty.close();
 });
