@@ -66,6 +66,7 @@ interface Connection {
   readonly proof: PeerProof;
   readonly remote: string;
   isAlive: boolean;
+  wasIdle: boolean;
   streams: number;
 }
 
@@ -233,11 +234,18 @@ export class IdentityServer {
   #open(session: ServerHttp2Session): void {
     const { socket } = session;
     const proof = proofOf(socket as unknown as VerifiedPeer, this.#controlNamespace);
-    const connection: Connection = { proof, remote: `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`, isAlive: true, streams: 0 };
+    const connection: Connection = {
+      proof,
+      remote: `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`,
+      isAlive: true,
+      wasIdle: false,
+      streams: 0,
+    };
     this.#sessions.set(session, connection);
     session.on("error", () => session.destroy());
     session.on("stream", (stream) => {
       connection.streams++;
+      connection.wasIdle = false;
       stream.once("close", () => connection.streams--);
     });
     session.once("close", () => this.#sessions.delete(session));
@@ -248,7 +256,9 @@ export class IdentityServer {
       if (!connection.isAlive) {
         session.destroy();
       } else if (connection.streams === 0) {
-        session.close();
+        // Had none at the look before, and none since: one that was just opened is left alone.
+        if (connection.wasIdle) session.close();
+        connection.wasIdle = true;
       } else {
         connection.isAlive = false;
         const isSent = session.ping((error) => {

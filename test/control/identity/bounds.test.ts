@@ -13,12 +13,18 @@ import { IdentityComponent } from "../support/identity-component.ts";
 import { waitUntil, within } from "../../support/wait.ts";
 
 let component: IdentityComponent;
+/** Looks at its connections all the time. */
+let hasty: IdentityComponent;
 before(async () => {
-  component = await IdentityComponent.start({ hurry: { sweepMs: 100, requestMs: 1_000 } });
+  component = await IdentityComponent.start();
+  hasty = await IdentityComponent.start({ hurry: { sweepMs: 100, requestMs: 1_000 } });
 });
-after(async () => await component.remove());
+after(async () => {
+  await component.remove();
+  await hasty.remove();
+});
 
-async function rawSession(): Promise<ClientHttp2Session> {
+async function rawSession(component: IdentityComponent): Promise<ClientHttp2Session> {
   const session = connectH2(`https://127.0.0.1:${component.controller.port}`, { ca: component.bundle, servername: SERVER });
   session.on("error", () => {});
   await new Promise((resolve) => session.once("remoteSettings", resolve));
@@ -35,7 +41,7 @@ test("a message over 32 KB is refused, and the component goes on", async () => {
 });
 
 test("a connection has 8 streams and 8 KB of header at most", async () => {
-  const session = await rawSession();
+  const session = await rawSession(component);
   assert.equal(session.remoteSettings.maxConcurrentStreams, 8);
   assert.equal(session.remoteSettings.maxHeaderListSize, 8192);
   const stream = session.request({
@@ -57,7 +63,7 @@ test("a connection has 8 streams and 8 KB of header at most", async () => {
 });
 
 test("other paths, other methods and other protocols get no answer of ours", async () => {
-  const session = await rawSession();
+  const session = await rawSession(component);
   for (const headers of [
     { ":method": "GET", ":path": "/" },
     { ":method": "POST", ":path": "/io.linkerd.proxy.identity.Identity/Certify", "content-type": "application/json" },
@@ -73,8 +79,8 @@ test("other paths, other methods and other protocols get no answer of ours", asy
 });
 
 test("a connection without a stream is sent away; one that watches stays, and is counted", async () => {
-  const idle = await rawSession();
-  const watch = component.connect().trust.watch({})[Symbol.asyncIterator]();
+  const idle = await rawSession(hasty);
+  const watch = hasty.connect().trust.watch({})[Symbol.asyncIterator]();
   await watch.next();
   await waitUntil("the end of the idle connection", () => idle.closed || idle.destroyed);
   let isOver = false;
@@ -83,21 +89,21 @@ test("a connection without a stream is sent away; one that watches stays, and is
     () => (isOver = true),
   );
   await waitUntil("the watch to be the only one", async () => {
-    const { text } = await component.admin("GET", "/metrics");
+    const { text } = await hasty.admin("GET", "/metrics");
     return /^identity_watches 1$/m.test(text) && /^identity_connections 1$/m.test(text);
   });
   assert.equal(isOver, false);
 });
 
 test("a request that never ends is cut; a watch whose request is complete is not", async () => {
-  const watch = component.connect().trust.watch({})[Symbol.asyncIterator]();
+  const watch = hasty.connect().trust.watch({})[Symbol.asyncIterator]();
   await watch.next();
   let isOver = false;
   void watch.next().then(
     () => (isOver = true),
     () => (isOver = true),
   );
-  const session = await rawSession();
+  const session = await rawSession(hasty);
   for (const path of ["/io.linkerd.proxy.identity.Identity/Certify", "/weft.identity.v1.Trust/Watch"]) {
     const stream = session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers" });
     stream.on("error", () => {});
