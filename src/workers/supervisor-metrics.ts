@@ -1,10 +1,13 @@
-// What the main thread itself counts: refused connections, restarts, reloads, lookups, workers. Slots of its own recorder.
+// What the main thread itself counts: refused connections, restarts, reloads, lookups, workers, the
+// proxy's certificate. Slots of its own recorder.
 
 import type { Labels } from "../core/telemetry/labels.ts";
 import type { MetricStore } from "../core/telemetry/merge.ts";
 import type { MetricName } from "../core/telemetry/metric-names.ts";
 import { Recorder } from "../core/telemetry/recorder.ts";
 import type { RefusalReason } from "./acceptor.ts";
+import { FAILURE_REASONS, type FailureReason } from "./identity/identity-failure.ts";
+import type { ProxyIdentityMetrics } from "./identity/proxy-identity.ts";
 import type { LookupResult } from "./resolver.ts";
 
 /** Label sets of this thread: a few dozen. */
@@ -42,6 +45,32 @@ export class SupervisorMetrics {
 
   workers(serving: number): void {
     this.#recorder.slots[this.#recorder.gauge("proxy_workers", {})] = serving;
+  }
+
+  /** Of a proxy that gets its certificates from an identity component; others have no such metric. */
+  identity(): ProxyIdentityMetrics {
+    const set = (metric: MetricName, value: number) => {
+      this.#recorder.slots[this.#recorder.gauge(metric, {})] = value;
+    };
+    const refreshes = (result: "ok" | "error", count: number) => this.#add("control_identity_cert_refreshes_total", { result }, count);
+    const failures = (reason: FailureReason, count: number) => this.#add("proxy_identity_failures_total", { reason }, count);
+    refreshes("ok", 0);
+    refreshes("error", 0);
+    for (const reason of FAILURE_REASONS) failures(reason, 0);
+    this.#add("proxy_clock_jumps_total", {}, 0);
+    return {
+      expires: (atS) => set("control_identity_cert_expiration_timestamp_seconds", atS),
+      refreshed: (atS) => {
+        set("control_identity_cert_refresh_timestamp_seconds", atS);
+        refreshes("ok", 1);
+      },
+      failed: (reason) => {
+        failures(reason, 1);
+        if (reason !== "keep") refreshes("error", 1);
+      },
+      trusts: (version) => set("proxy_identity_trust_version", version),
+      clockJumped: () => this.#add("proxy_clock_jumps_total", {}, 1),
+    };
   }
 
   #add(metric: MetricName, labels: Labels, count: number): void {

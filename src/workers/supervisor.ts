@@ -17,7 +17,7 @@ import { formatHostPort } from "../config/address.ts";
 import type { ConfigOverrides, ConfigSource, SourceFile } from "../config/config-source.ts";
 import { loadInWorker } from "../config/load-in-worker.ts";
 import { BAD_CONFIGURATION, formatProblem } from "../config/problem.ts";
-import type { HostPort, ListenerSnapshot, ProxySnapshot, WorkerUpdate } from "../config/snapshot.ts";
+import type { HostPort, ListenerSnapshot, MeshIdentity, ProxySnapshot, WorkerUpdate } from "../config/snapshot.ts";
 import { type ConfigWatch, watchConfig } from "../config/watch.ts";
 import { FileWatch } from "../config/watch-files.ts";
 import { MetricStore } from "../core/telemetry/merge.ts";
@@ -26,6 +26,8 @@ import { adminSource } from "./admin-source.ts";
 import { Reloader } from "./config-reload.ts";
 import { ConfigState } from "./config-state.ts";
 import { drainProxy } from "./drain.ts";
+import { IdentityError } from "./identity/identity-failure.ts";
+import { ProxyIdentity } from "./identity/proxy-identity.ts";
 import { isListenError, ListenError } from "./listen-error.ts";
 import { GatheredLog, Logger } from "./log.ts";
 import { Resolver } from "./resolver.ts";
@@ -71,9 +73,9 @@ export async function runProxy(options: RunProxyOptions): Promise<number> {
   }
   const supervisor = new Supervisor(snapshot, options.forwarderModule ?? siblingModule("forwarder"));
   try {
-    await supervisor.start();
+    if (!(await supervisor.start())) return 0;
   } catch (error) {
-    if (!isListenError(error)) throw error;
+    if (!isListenError(error) && !(error instanceof IdentityError)) throw error;
     process.stderr.write(`weft proxy: ${error.message}\n`);
     await supervisor.abandon();
     return 1;
@@ -96,6 +98,8 @@ class Supervisor {
   readonly #workers: WorkerSet;
   readonly #moved = new Set<string>();
   readonly #ticketKeys = new TicketKeys((keys) => this.#send(this.#state.rotate(keys)));
+  readonly #identity: ProxyIdentity;
+  #meshIdentity: MeshIdentity | null = null;
   #state: ConfigState;
   #admin: AdminServer | null = null;
   #reloader: Reloader | null = null;
@@ -103,6 +107,7 @@ class Supervisor {
   /** Certificates: files that the configuration names. */
   readonly #fileWatch = new FileWatch(() => this.#reloader?.request());
   #isReady = false;
+  #areWorkersBegun = false;
   #isMoveScheduled = false;
   #stops = 0;
   #onStop: () => void = () => undefined;
@@ -133,6 +138,7 @@ class Supervisor {
       log,
       ...testDnsServer(process.env),
     });
+    this.#identity = this.#createIdentity();
     this.#state = this.#stateOf(snapshot, snapshot.listeners);
     this.#workers = this.#createWorkers(forwarderModule);
   }
@@ -141,10 +147,30 @@ class Supervisor {
     return new ConfigState(snapshot, listeners, (name) => this.#resolver.addresses(name), this.#ticketKeys.current);
   }
 
-  /** Listens, forwards, is ready. Rejects with a ListenError or the admin server's; then `abandon` must follow. */
-  async start(): Promise<void> {
+  #createIdentity(): ProxyIdentity {
+    return new ProxyIdentity({
+      environment: process.env,
+      onIdentity: (identity) => {
+        this.#meshIdentity = identity;
+        if (this.#areWorkersBegun) this.#send(this.#state.identify(identity));
+      },
+      metrics: () => this.#metrics.identity(),
+      log: this.#logger.log,
+    });
+  }
+
+  /**
+   * Listens, forwards, is ready; false when it was told to stop before. Clients wait in the kernel's queue until there is a certificate:
+   * without one, nobody could be told from anybody. Rejects with a ListenError, an IdentityError or the admin server's; then
+   * `abandon` must follow.
+   */
+  async start(): Promise<boolean> {
     process.on("uncaughtException", (error) => this.#logger.fatal("an exception that nobody caught: the proxy ends", error));
-    const { limits, listeners, services, admin } = this.#initial;
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => this.#stop(signal));
+    const { limits, listeners, services, admin, identity } = this.#initial;
+    const certified = this.#identity.start(identity);
+    // Awaited below; until then it is nobody's unhandled rejection.
+    certified.catch(() => undefined);
     this.#resolver.setNames(this.#state.names);
     const prepared = await this.#acceptor.prepare(listeners, limits);
     this.#state = this.#stateOf(this.#initial, prepared.listeners);
@@ -156,8 +182,19 @@ class Supervisor {
     }
     await this.#resolver.settled(FIRST_LOOKUPS_MS);
     await this.#workers.start();
+    this.#areWorkersBegun = true;
+    // What came while they began.
+    if (this.#meshIdentity !== null) this.#send(this.#state.identify(this.#meshIdentity));
+    const isCertified = await Promise.race([certified.then(() => true), this.#stopped.then(() => false)]).catch((error: Error) => {
+      prepared.abort();
+      throw error;
+    });
+    if (!isCertified) {
+      prepared.abort();
+      await this.abandon();
+      return false;
+    }
     await prepared.commit();
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => this.#stop(signal));
     this.#isReady = true;
     if (this.#moved.size > 0) this.#scheduleMoved();
     const addresses = Object.fromEntries(prepared.listeners.map(({ id, listen }) => [id, formatHostPort(listen)]));
@@ -168,6 +205,7 @@ class Supervisor {
       services: services.length,
       ms: Math.round(performance.now()),
     });
+    return true;
   }
 
   /** Reads the configuration again when its files change or on SIGHUP. */
@@ -203,12 +241,14 @@ class Supervisor {
     return 0;
   }
 
-  /** A start that failed: gives back what had been opened. */
+  /** A start that failed or was called off: gives back what had been opened. Nothing has been accepted. */
   async abandon(): Promise<void> {
+    if (this.#areWorkersBegun) await this.#workers.drain(0, Promise.resolve());
     await this.#close();
   }
 
   async #close(): Promise<void> {
+    this.#identity.close();
     this.#resolver.close();
     this.#ticketKeys.close();
     this.#fileWatch.close();
@@ -269,7 +309,7 @@ class Supervisor {
         shutdown: () => this.#stop("POST /shutdown"),
       }),
     );
-    if (hasTestHooks(process.env)) testRoutes(server, this.#workers);
+    if (hasTestHooks(process.env)) testRoutes(server, this.#workers, this.#identity);
     try {
       await server.listen(address.host, address.port);
     } catch (error) {
@@ -323,6 +363,7 @@ class Supervisor {
     this.#send(this.#state.replace(snapshot, [...prepared.listeners, ...going]));
     this.#resolver.setNames(this.#state.names);
     await prepared.commit();
+    this.#identity.apply(snapshot.identity);
     if (going.length > 0) this.#send(this.#state.replace(snapshot, prepared.listeners));
     if (snapshot.logLevel !== before.logLevel) this.#logger.level = snapshot.logLevel;
     const { log } = this.#logger;

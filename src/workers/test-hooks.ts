@@ -2,7 +2,8 @@
 //
 // The tests of crash recovery, of the watchdog and of proxy_overhead_us need a real thread that really fails.
 
-import type { AdminServer } from "../admin/admin-server.ts";
+import type { AdminRequest, AdminServer } from "../admin/admin-server.ts";
+import type { ProxyIdentity } from "./identity/proxy-identity.ts";
 import type { TestAction } from "./worker-messages.ts";
 import type { WorkerSet } from "./worker-set.ts";
 
@@ -31,8 +32,16 @@ export function testDnsServer(environment: NodeJS.ProcessEnv): { server?: string
   return hasTestHooks(environment) && server !== undefined ? { server } : {};
 }
 
-/** POST /test/<worker>/<action> on the admin port. */
-export function testRoutes(server: AdminServer, workers: WorkerSet): void {
+/** POST /test/<worker>/<action> on the admin port, and POST /test/clock with the milliseconds by which the clock is wrong from now on. */
+export function testRoutes(server: AdminServer, workers: WorkerSet, identity: ProxyIdentity): void {
+  const setClock = (request: AdminRequest) => {
+    const offsetMs = Number(request.body);
+    if (request.body === "" || !Number.isSafeInteger(offsetMs)) return { status: 400, body: "" };
+    identity.clock.offsetMs = offsetMs;
+    identity.lookAtClock();
+    return { status: 204, body: "" };
+  };
+  server.route("POST", "/test/clock", setClock, { loopbackOnly: true });
   for (let worker = 0; worker < SEATS_MAX; worker++) {
     for (const action of ACTIONS) {
       server.route(

@@ -41,10 +41,10 @@ test("a worker thread loads no package but the histogram classes and koffi", () 
   }
 });
 
-test("a proxy's main thread loads neither the schema nor the YAML parser nor the command line's library", () => {
+test("a proxy's main thread loads neither the schema nor the YAML parser nor the command line's library, nor what certificates take", () => {
   const { packages } = loadedBy("src/cli/proxy-command.ts", readText);
   assert.deepEqual(
-    ["yaml", "zod", "commander"].filter((name) => packages.has(name)),
+    ["yaml", "zod", "commander", "@bufbuild/protobuf", "@connectrpc/connect-node", "@peculiar/x509"].filter((name) => packages.has(name)),
     [],
   );
 });

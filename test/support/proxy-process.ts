@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { get as httpGet } from "node:http";
+import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -80,16 +80,33 @@ export class ProxyProcess {
     return first;
   }
 
-  static async #startOne(options: ProxyOptions): Promise<ProxyProcess> {
+  static #startOne(options: ProxyOptions): Promise<ProxyProcess> {
+    return ProxyProcess.#startUntil(options, "the proxy to be ready", (proxy) => proxy.isReady());
+  }
+
+  /** Starts a proxy and waits until it says something on its admin port, ready or not. */
+  static begin(options: ProxyOptions): Promise<ProxyProcess> {
+    return ProxyProcess.#startUntil(
+      options,
+      "the proxy to begin",
+      async (proxy) => (await proxy.admin("/live").catch(() => null)) !== null,
+    );
+  }
+
+  static async #startUntil(
+    options: ProxyOptions,
+    what: string,
+    hasStarted: (proxy: ProxyProcess) => Promise<boolean>,
+  ): Promise<ProxyProcess> {
     for (let attempt = 1; ; attempt++) {
       const names = listenerNames(options);
       const [outbound, admin, ...rest] = await freePorts(2 + names.length);
       const listeners = Object.fromEntries(names.map((name, i) => [name, rest[i]!]));
       const proxy = new ProxyProcess(options, { outbound: outbound!, admin: admin!, listeners });
       try {
-        await waitUntil("the proxy to be ready", async () => {
+        await waitUntil(what, () => {
           if (proxy.hasExited) throw new Error(`the proxy ended with ${proxy.#child.exitCode ?? proxy.#child.signalCode}`);
-          return (await proxy.admin("/ready").catch(() => null))?.status === 200;
+          return hasStarted(proxy);
         });
         return proxy;
       } catch (error) {
@@ -98,6 +115,10 @@ export class ProxyProcess {
         if (!isPortTaken || attempt === START_ATTEMPTS) throw new Error(`${(error as Error).message}\n${proxy.#log}`);
       }
     }
+  }
+
+  async isReady(): Promise<boolean> {
+    return (await this.admin("/ready").catch(() => null))?.status === 200;
   }
 
   /** The outbound listener's port. */
@@ -153,15 +174,16 @@ export class ProxyProcess {
     return this.#options;
   }
 
-  admin(path: string, method = "GET"): Promise<AdminAnswer> {
+  admin(path: string, method = "GET", body = ""): Promise<AdminAnswer> {
     return new Promise((resolve, reject) => {
-      const request = httpGet({ host: "127.0.0.1", port: this.adminPort, path, method, agent: false }, (response) => {
+      const request = httpRequest({ host: "127.0.0.1", port: this.adminPort, path, method, agent: false }, (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.on("end", () => resolve({ status: response.statusCode!, body: Buffer.concat(chunks).toString("utf8") }));
         response.on("error", reject);
       });
       request.on("error", reject);
+      request.end(body);
     });
   }
 

@@ -148,6 +148,29 @@ export const METRICS = {
   },
   control_dns_resolutions_total: { type: "counter", labels: ["client", "record_type", "result"], help: "Lookups of endpoint names." },
 
+  control_identity_cert_expiration_timestamp_seconds: {
+    type: "gauge",
+    labels: [],
+    help: "Unix time at which the proxy's certificate ends.",
+  },
+  control_identity_cert_refresh_timestamp_seconds: { type: "gauge", labels: [], help: "Unix time at which the proxy got it." },
+  control_identity_cert_refreshes_total: {
+    type: "counter",
+    labels: ["result"],
+    help: "Certificates that were got (ok), and attempts that failed (error).",
+  },
+  proxy_identity_failures_total: {
+    type: "counter",
+    labels: ["reason"],
+    help: "Why there was no new certificate: token, unreachable, untrusted, unavailable, refused, answer, internal; keep: it could not be kept.",
+  },
+  proxy_identity_trust_version: { type: "gauge", labels: [], help: "Version of the trust bundle in use." },
+  proxy_clock_jumps_total: {
+    type: "counter",
+    labels: [],
+    help: "Jumps of this host's clock by 10 s or more; looked for by proxies that get certificates.",
+  },
+
   proxy_overhead_us: {
     type: "summary",
     labels: [],

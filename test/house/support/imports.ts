@@ -37,7 +37,8 @@ export function importsOf(source: string): Import[] {
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "src/core/": ["src/core/"],
   "src/config/": ["src/config/", "src/core/errors/", "src/core/policy/", "src/core/route/", "src/core/util/"],
-  "src/workers/": ["src/workers/", "src/core/", "src/config/snapshot.ts", "src/config/limits.ts", "src/admin/"].concat(
+  // api: for the thread that gets a certificate.
+  "src/workers/": ["src/workers/", "src/core/", "src/api/", "src/config/snapshot.ts", "src/config/limits.ts", "src/admin/"].concat(
     // For the supervisor: loading happens in a thread of its own, behind these; what worker threads may reach is tested beside this.
     ["address", "config-source", "load-in-worker", "problem", "watch", "watch-files", "worker-update"].map(
       (name) => `src/config/${name}.ts`,
@@ -52,13 +53,13 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 
 /** The one file or folder under src that may import a package. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  "@bufbuild/protobuf": ["src/api/", "src/control/"],
+  "@bufbuild/protobuf": ["src/api/", "src/control/", "src/workers/identity/certifier.ts"],
   "@connectrpc/connect": ["src/control/"],
   "@connectrpc/connect-node": ["src/control/"],
-  "@peculiar/x509": ["src/control/identity/"],
+  "@peculiar/x509": ["src/control/identity/", "src/workers/identity/certifier.ts"],
   commander: ["src/cli/"],
   jose: ["src/control/identity/"],
-  "reflect-metadata": ["src/control/identity/"],
+  "reflect-metadata": ["src/control/identity/", "src/workers/identity/certifier.ts"],
   "hdr-histogram-js": ["src/core/telemetry/"],
   koffi: ["src/workers/system-calls.ts"],
   pino: ["src/workers/log.ts", "src/control/log.ts"],
