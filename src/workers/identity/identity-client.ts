@@ -188,6 +188,7 @@ export class IdentityClient {
   }
 
   async #certify(name: string, proof: IdentityProof): Promise<IdentityFailure | null> {
+    if (this.#isClosed) return null;
     const { source, clock, certify, log } = this.#options;
     const place = componentOf(source.controller, name);
     const answer = await certify({ kind: "certify", place, name, proof, clockOffsetMs: clock.offsetMs });

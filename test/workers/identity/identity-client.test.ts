@@ -78,10 +78,10 @@ function certified(clock: TestClock, request: CertifyRequest, lifeMs: number, se
 }
 
 describe("the plan of a certificate", () => {
-  const requests: CertifyRequest[] = [];
-  const told: MeshIdentity[] = [];
-  const lines: { level: string; message: string; fields: Readonly<Record<string, unknown>> | undefined }[] = [];
-  const failed: FailureReason[] = [];
+  let requests: CertifyRequest[];
+  let told: MeshIdentity[];
+  let lines: { level: string; message: string; fields: Readonly<Record<string, unknown>> | undefined }[];
+  let failed: FailureReason[];
   let expiresS = 0;
   let answer: (request: CertifyRequest) => ThreadAnswer<Certified> | Promise<ThreadAnswer<Certified>>;
   let folder: string;
@@ -90,7 +90,9 @@ describe("the plan of a certificate", () => {
   let door: Server;
 
   beforeEach(async () => {
-    for (const list of [requests, told, lines, failed]) list.length = 0;
+    // Of this test alone: what a client of the one before does yet is not this one's.
+    const mine = { requests: [] as typeof requests, told: [] as typeof told, lines: [] as typeof lines, failed: [] as typeof failed };
+    ({ requests, told, lines, failed } = mine);
     clock = new TestClock();
     folder = mkdtempSync(join(tmpdir(), "weft-plan-"));
     writeFileSync(join(folder, "token"), joinToken({ identity: NAME }));
@@ -110,18 +112,18 @@ describe("the plan of a certificate", () => {
       clock,
       random: () => 0.5,
       certify: async (request) => {
-        requests.push(request);
+        mine.requests.push(request);
         return await answer(request);
       },
       readBundle: async () => ({ failure: { reason: "answer", message: "not asked for here" } }),
-      onIdentity: (identity) => told.push(identity),
+      onIdentity: (identity) => mine.told.push(identity),
       metrics: {
         expires: (atS) => (expiresS = atS),
         refreshed: () => undefined,
-        failed: (reason) => failed.push(reason),
+        failed: (reason) => mine.failed.push(reason),
         trusts: () => undefined,
       },
-      log: (level, message, fields) => lines.push({ level, message, fields }),
+      log: (level, message, fields) => mine.lines.push({ level, message, fields }),
     });
   });
   afterEach(() => {
@@ -143,7 +145,7 @@ describe("the plan of a certificate", () => {
 
   async function begin(): Promise<void> {
     const started = client.start();
-    await waitUntil("the first request", () => requests.length === 1);
+    await waitUntil("the first request", () => requests.length > 0);
     await started;
     await settled();
   }
