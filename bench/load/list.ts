@@ -2,6 +2,7 @@
 
 import { BODIES } from "./bodies.ts";
 import { FIXED_RATE } from "./fixed-rate.ts";
+import { HANDSHAKES } from "./handshakes.ts";
 import { HTTP2 } from "./http2.ts";
 import { HTTP2_BODIES } from "./http2-bodies.ts";
 import { MANY_IDLE } from "./many-idle.ts";
@@ -27,4 +28,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...HTTP2,
   ...HTTP2_BODIES,
   ...TLS,
+  ...HANDSHAKES,
 ];

@@ -7,8 +7,9 @@ import { latencyOf } from "../engine/latency.ts";
 import type { Protocols } from "../peers/peer.ts";
 import { temporaryFolder } from "../support/child.ts";
 import type { Generator } from "./generator.ts";
+import { handshakeArguments, parseHandshakes, sumOfHandshakes } from "./handshake-tool.ts";
 import type { Load, LoadTool } from "./scenario.ts";
-import { parseAb, parseH2load, parseWrk, runTool, type ToolResult } from "./tools.ts";
+import { parseAb, parseH2load, parseWrk, runTool, type Tool, type ToolResult } from "./tools.ts";
 
 /** Beyond the run itself: connecting, the tail of slow answers, a busy machine. */
 const EXTRA_MS = 20_000;
@@ -90,6 +91,7 @@ function h2loadArguments(order: LoadOrder, url: string): string[] {
 /** The arguments of a tool; ab's `-n` comes after its `-t`, which would set it. */
 export function toolArguments(order: LoadOrder): string[] {
   const { load, tool, connections, seconds, requests } = order;
+  if (tool === "openssl") return handshakeArguments(order.port, load.path, load.resumes, seconds);
   const url = `${order.protocols.tls ? "https" : "http"}://127.0.0.1:${order.port}${load.path}`;
   if (tool === "wrk") {
     const body = load.requestBytes > 0 ? ["-s", once(load.requestBytes, "wrk", uploadScript)] : [];
@@ -120,12 +122,19 @@ const PARSERS: Readonly<Record<"wrk" | "ab" | "h2load", (output: string) => Tool
   h2load: parseH2load,
 };
 
-async function runInstalled(order: LoadOrder, tool: "wrk" | "ab" | "h2load"): Promise<LoadOutcome> {
+/** A process of openssl per connection, for they make one at a time. */
+async function runHandshakes(order: LoadOrder, args: readonly string[], deadlineMs: number): Promise<ToolResult> {
+  const { connections, load } = order;
+  const outputs = await Promise.all(Array.from({ length: connections }, () => runTool("openssl", args, deadlineMs)));
+  return sumOfHandshakes(outputs.map((output) => parseHandshakes(output, load.resumes, load.responseBytes)));
+}
+
+async function runInstalled(order: LoadOrder, tool: Tool): Promise<LoadOutcome> {
   const args = toolArguments(order);
   const isCounting = tool === "ab" || (tool === "h2load" && order.requests > 0);
   const deadlineMs = (isCounting ? COUNTED_SECONDS_MAX : order.seconds) * 1000 + EXTRA_MS;
   const began = performance.now();
-  const result = PARSERS[tool](await runTool(tool, args, deadlineMs));
+  const result = tool === "openssl" ? await runHandshakes(order, args, deadlineMs) : PARSERS[tool](await runTool(tool, args, deadlineMs));
   const elapsedMs = performance.now() - began;
   const hasAnswers = result.requests > 0;
   return {

@@ -30,6 +30,8 @@ export interface Load {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly keepAlive: boolean;
+  /** TLS sessions are resumed: for openssl, which makes a new connection per request. */
+  readonly resumes: boolean;
   /** Length of a round; with `requests`, ab and h2load make so many instead. */
   readonly seconds: number;
   readonly requests: number;
@@ -108,6 +110,7 @@ const GET: Omit<Load, "id" | "loop" | "tools" | "what" | "rate" | "connections" 
   responseBytes: 248,
   streams: 1,
   keepAlive: true,
+  resumes: false,
 };
 
 /** As fast as answers come, over 64 connections that stay open. */

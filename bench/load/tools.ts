@@ -1,6 +1,6 @@
-// wrk, ab and h2load as load generators: run to their end, output parsed, anything that went wrong is an error.
+// wrk, ab, h2load and openssl as load generators: run to their end, output parsed, anything that went wrong is an error.
 //
-// All three are closed-loop: what they say about latency leaves out what a waiting user would have seen. It is kept beside our own
+// All are closed-loop: what they say about latency leaves out what a waiting user would have seen. It is kept beside our own
 // figures for comparison, never instead of them.
 
 import { type ExecFileException, execFile } from "node:child_process";
@@ -8,7 +8,7 @@ import type { ToolReport } from "../result.ts";
 import { TOOL_ENV, toolVersion } from "../support/child.ts";
 
 /** Programs that make load; all but our own have to be installed. */
-export type Tool = "wrk" | "ab" | "h2load";
+export type Tool = "wrk" | "ab" | "h2load" | "openssl";
 
 interface ToolKind {
   readonly versionArgument: string;
@@ -19,6 +19,7 @@ export const TOOLS: Readonly<Record<Tool, ToolKind>> = {
   wrk: { versionArgument: "-v", install: "apt-get install wrk" },
   ab: { versionArgument: "-V", install: "apt-get install apache2-utils" },
   h2load: { versionArgument: "--version", install: "apt-get install nghttp2-client" },
+  openssl: { versionArgument: "version", install: "apt-get install openssl" },
 };
 
 /** Null when it is not installed. */

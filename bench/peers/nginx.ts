@@ -47,9 +47,12 @@ ${text}}
 `;
 }
 
+/** Before 1.23.4 it would leave out TLS 1.3, which everybody else here speaks. */
+const TLS_VERSIONS = "\n    ssl_protocols TLSv1.2 TLSv1.3;";
+
 /** Of a `listen` line, and what else the server block needs for it. */
 function listenLines(port: number, isHttp2: boolean, isTls: boolean): string {
-  const certificate = isTls ? `\n    ssl_certificate ${CERTIFICATE.cert};\n    ssl_certificate_key ${CERTIFICATE.key};` : "";
+  const certificate = isTls ? `\n    ssl_certificate ${CERTIFICATE.cert};\n    ssl_certificate_key ${CERTIFICATE.key};${TLS_VERSIONS}` : "";
   return `    listen 127.0.0.1:${port}${isTls ? " ssl" : ""}${isHttp2 ? " http2" : ""} backlog=4096;${certificate}`;
 }
 
