@@ -88,7 +88,7 @@ export function compileInbound(context: ProxyContext): CompiledInbound {
     const { target, protocol = "detect", tls, transparent } = entry;
     const targetPath = [...base, "target"];
     const key = `inbound/${at.port}`;
-    const policy = policies.compile(base, entry === inbound ? undefined : entry.policy);
+    const policy = policies.compile(base, entry === inbound ? undefined : entry.policy, tls !== undefined);
     const listener: ListenerSnapshot = {
       ...{ id, direction: "inbound", listen: at, protocol, service: target === undefined ? null : key },
       ...(policy !== null && { policy }),

@@ -1,7 +1,7 @@
 // `policy` and `clusterNetworks` of spec.inbound: who may come in at each inbound port.
 //
 // Refused: what is no network, an empty list where a policy looks at it, and a policy that asks clients for identities at a proxy that has
-// none itself, because nobody could prove one to it. Networks that no policy looks at are a warning.
+// none itself or at a port with ordinary TLS, because nobody could prove one there. Networks that no policy looks at are a warning.
 
 import { DEFAULT_CLUSTER_NETWORKS, type DefaultPolicy, needsIdentity, needsNetworks } from "../core/policy/default-policy.ts";
 import { formatNetwork, parseNetwork } from "../core/policy/network.ts";
@@ -28,7 +28,7 @@ export class PolicyCompiler {
   }
 
   /** The policy of the port whose keys are at `base`; null for the one that admits anyone. */
-  compile(base: Path, own: DefaultPolicy | undefined): InboundPolicy | null {
+  compile(base: Path, own: DefaultPolicy | undefined, hasTls: boolean): InboundPolicy | null {
     const { document, problems, shape } = this.#context;
     const name = own ?? shape.spec?.inbound?.policy ?? "all-unauthenticated";
     const path = own === undefined ? ["spec", "inbound", "policy"] : [...base, "policy"];
@@ -37,6 +37,12 @@ export class PolicyCompiler {
       problems.push(
         document.problemAt(path, "value", "error", message, "give it spec.identity, so that clients can prove to it who they are"),
       );
+    }
+    if (needsIdentity(name) && hasTls) {
+      const tls = formatPath([...base, "tls"]);
+      const message = `${formatPath(path)} is ${name}, and ${tls} is ordinary TLS, by which no client proves who it is: nobody could come in`;
+      const hint = "mesh TLS needs no tls key; leave it out, or give the port another policy";
+      problems.push(document.problemAt([...base, "tls"], "key", "error", message, hint));
     }
     if (!needsNetworks(name)) return name === "all-unauthenticated" ? null : { name, networks: [] };
     this.#usesNetworks = true;

@@ -50,3 +50,20 @@ it("networks are not without number", () => {
   assert.match(result.problems.map(formatProblem).join(), /has 257 networks; 256 at most/);
   assert.ok("snapshot" in load(`policy: cluster-unauthenticated, clusterNetworks: [${texts.slice(1).join(", ")}]`));
 });
+
+it("ordinary TLS proves nothing: a policy that asks for identities is refused there, also when it is inherited", () => {
+  const tls = "tls: {cert: /no.crt, key: /no.key}";
+  const said = (inbound: string): string => {
+    const result = load(inbound);
+    assert.ok("problems" in result);
+    return result.problems.map(formatProblem).join("\n");
+  };
+  const expected =
+    /spec\.inbound\.policy is all-authenticated, and spec\.inbound\.tls is ordinary TLS.*nobody could come in; mesh TLS needs no tls key/;
+  assert.match(said(`policy: all-authenticated, ${tls}`), expected);
+  assert.match(
+    said(`policy: all-authenticated, ports: [{port: 90, target: '127.0.0.1:9090', ${tls}}]`),
+    /spec\.inbound\.ports\[0\]\.tls is ordinary TLS/,
+  );
+  assert.doesNotMatch(said(`policy: cluster-unauthenticated, ${tls}`), /ordinary TLS/);
+});
