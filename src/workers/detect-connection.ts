@@ -249,11 +249,10 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     const { protocol } = this.#listener.snapshot;
     const service = protocol === "detect" || protocol === "opaque" ? this.#service() : null;
     if (service === null || service.isHttpOnly) return;
-    // Who would be refused must not have anything dialled, and HTTP would be refused too. Who is admitted is counted when it is a relay.
+    // Nothing is dialled for who is not admitted. It may still be HTTP that is slow to begin and gets an answer, or somebody of the mesh
+    // who is admitted once it is known: it has to begin within the time for a head. Who is admitted is counted when it is a relay.
     if (this.#listener.gate?.admits(this.#transport) === false) {
-      // A slow client of the mesh may be admitted once it is known: it has to begin within the time for a head.
-      if (this.#listener.isDecided) this.#isAdmitted();
-      else this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.headerDeadlineMs;
+      this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.headerDeadlineMs;
       return;
     }
     const endpoint = service.pick();
@@ -350,8 +349,8 @@ export class DetectConnection implements TransportOwner, ClientConnection {
 
   onDeadline(): void {
     const { gate, isDecided } = this.#listener;
-    if (!isDecided && gate?.admits(this.#transport) === false) {
-      this.#identify(false);
+    if (gate?.admits(this.#transport) === false) {
+      if (!isDecided) this.#identify(false);
       this.#isAdmitted();
     }
     this.cut();

@@ -8,6 +8,7 @@ import { Authority, CertificateFiles } from "../support/certificates.ts";
 import { connect, request } from "../support/client.ts";
 import { H2Client } from "../support/h2-client.ts";
 import { header, text } from "../support/http-lite.ts";
+import type { Metrics } from "../support/metrics.ts";
 import { closedWithoutByte, policyOrigins } from "../support/policy-origins.ts";
 import { scenario } from "../support/scenario.ts";
 import { waitUntil } from "../support/wait.ts";
@@ -59,7 +60,6 @@ describe("the policy deny", () => {
       ports: {
         opaque: { target: o.echo.address, protocol: "opaque" },
         detected: { target: o.echo.address },
-        greeter: { target: o.greeter.address },
         open: { target: o.web.address, policy: "all-unauthenticated" },
       },
     },
@@ -68,7 +68,6 @@ describe("the policy deny", () => {
 
   after(() => {
     assert.equal(s.origins.echo.connections.length, 0, "a refused connection was dialled for");
-    assert.equal(s.origins.greeter.connections.length, 0, "a refused connection was dialled for");
     assert.ok(
       s.origins.web.requests.every(({ target }) => target === "/name"),
       "a refused request reached the service",
@@ -182,12 +181,13 @@ describe("the policy deny", () => {
     await closedWithoutByte(half);
   });
 
-  it("closes a silent connection without dialling a server that speaks first", async () => {
-    const wire = await connect(s.proxy.listener("greeter"));
-    await closedWithoutByte(wire);
-    const metrics = await s.proxy.metrics();
-    assert.ok(metrics.sum(TCP_DENY, { srv_name: "deny" }) >= 1);
-    assert.equal(metrics.sum(TCP_ALLOW), 0);
+  it("answers HTTP that is slow to begin", async () => {
+    const wire = await connect(inbound());
+    // Longer than detectTimeoutMs, after which the upstream is dialled for others.
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    await wire.send(request("GET", "/name"));
+    assert.equal((await wire.expectResponse()).status, 403);
+    wire.destroy();
   });
 
   it("does not hold at a port that has another", async () => {
@@ -213,6 +213,23 @@ describe("the policy deny", () => {
     assert.match(msg!, /^\[WEFT_UNAUTHORIZED\]/);
     assert.equal(s.proxy.log.split("\n").filter((one) => one.includes('"client":"127.0.0.77"')).length, 1);
     await waitUntil("the access log", () => /"uri":"\/secret\/49".*"status":403.*"error":"WEFT_UNAUTHORIZED"/.test(s.proxy.log));
+  });
+});
+
+describe("the policy deny and clients that are silent", () => {
+  const s = scenario(policyOrigins, (o) => ({
+    services: {},
+    inbound: { target: o.greeter.address, policy: "deny" },
+    limits: { headerDeadlineMs: 1_000 },
+  }));
+  const silent = (metrics: Metrics): number => metrics.sum(TCP_DENY, { srv_port: String(s.proxy.listener("inbound")) });
+
+  it("closes who waits for the server to speak first, when the time for a head is over, and dials nobody", async () => {
+    const before = silent(await s.proxy.metrics());
+    const wire = await connect(s.proxy.listener("inbound"));
+    await closedWithoutByte(wire);
+    assert.equal(silent(await s.proxy.metrics()) - before, 1);
+    assert.equal(s.origins.greeter.connections.length, 0);
   });
 });
 
