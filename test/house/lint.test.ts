@@ -23,6 +23,8 @@ const SAMPLES: readonly (readonly [string, string, readonly string[]])[] = [
   ["src/config/up.ts", 'import { a } from "../workers/good.ts";\nexport const b = a;\n', ["noRestrictedImports"]],
   ["src/workers/schema.ts", 'import { z } from "zod";\nexport const a = z;\n', ["noRestrictedImports"]],
   ["src/workers/cli.ts", 'import { a } from "../cli/main.ts";\nexport const b = a;\n', ["noRestrictedImports"]],
+  ["src/control/up.ts", 'import { a } from "../workers/good.ts";\nexport const b = a;\n', ["noRestrictedImports"]],
+  ["src/control/cli.ts", 'import { Command } from "commander";\nexport const b = Command;\n', ["noRestrictedImports"]],
   ["src/admin/up.ts", 'import { a } from "../workers/good.ts";\nexport const b = a;\n', ["noRestrictedImports"]],
   ["src/core/util/one.ts", 'import { two } from "./two.ts";\nexport const one = (): number => two();\n', ["noImportCycles"]],
   ["src/core/util/two.ts", 'import { one } from "./one.ts";\nexport const two = (): number => one();\n', ["noImportCycles"]],
