@@ -28,6 +28,8 @@ export interface LeafOptions {
   /** Extended key usage; absent: without the extension. */
   readonly usages?: readonly ("server" | "client" | "code")[];
   readonly keyKind?: KeyKind;
+  /** Of a request: then the key beside the certificate is not its own. */
+  readonly publicKey?: KeyObject;
   readonly notBefore?: Date;
   readonly notAfter?: Date;
 }
@@ -149,7 +151,7 @@ export class Authority {
     const cert = this.#sign({
       subject: commonName,
       extensions: extensions.length > 0 ? extensions : [NO_AUTHORITY],
-      publicKey,
+      publicKey: options.publicKey ?? publicKey,
       notBefore: notBefore ?? new Date(Date.now() - DAY_MS),
       notAfter: notAfter ?? new Date(Date.now() + DAY_MS),
     });
