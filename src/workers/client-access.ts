@@ -43,6 +43,18 @@ export class ClientAccess {
     return fixedService === null ? router.route(head) : router.routeTo(fixedService);
   }
 
+  /** Where another proxy's tunnel goes: to what stands behind the inbound port that it names, if that port's policy admits the proxy. */
+  tunnelRoute(head: MessageHead): Route {
+    const authority = head.text(head.authorityStart, head.authorityEnd);
+    const port = Number(authority.slice(authority.lastIndexOf(":") + 1));
+    const listener = this.#context.inboundListener(port);
+    if (listener === null || listener.fixedService === null) return nowhere(ERRORS.WEFT_NO_TARGET.id, authority);
+    const { protocol } = listener.snapshot;
+    if (protocol !== "opaque" && protocol !== "detect") return nowhere(ERRORS.WEFT_OPAQUE_NOT_ALLOWED.id, authority);
+    if (listener.gate?.admitConnection(this.#transport) === false) return this.#refusal(listener.fixedService);
+    return this.#context.router.routeTo(listener.fixedService);
+  }
+
   /** Counts a request at the listener's policy. */
   admitsRequest(): boolean {
     const { gate } = this.#listener;
@@ -60,4 +72,8 @@ export class ClientAccess {
   mayStay(): boolean {
     return this.#listener.gate?.mayStay(this.#transport) ?? true;
   }
+}
+
+function nowhere(errorId: number, detail: string): Route {
+  return { service: null, protocol: "detect", errorId, detail };
 }

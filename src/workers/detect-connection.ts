@@ -24,6 +24,7 @@ import type { Endpoint } from "./endpoint.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import { MeshConnection } from "./mesh-connection.ts";
 import { type DialledUpstream, Relay } from "./relay.ts";
+import type { RelayEnd } from "./relay-end.ts";
 import type { Service } from "./service.ts";
 import { Stash } from "./stash.ts";
 import { isStraightKey } from "./straight-services.ts";
@@ -68,7 +69,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   readonly #transport: Transport;
   #stash: Stash | null = null;
   #endpoint: Endpoint | null = null;
-  #upstream: Transport | null = null;
+  #upstream: RelayEnd | null = null;
   #isConnected = false;
   #isDecided = false;
   /** It waits in the queue of silent connections. */
@@ -273,9 +274,8 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       this.#isConnected = true;
       upstream.deadlineAt = 0;
       endpoint.ewma.observe(this.#context.loop.now - dialledAt, this.#context.loop.now);
-      endpoint.connected(upstream);
+      endpoint.relayOpened(upstream);
     });
-    upstream.deadlineAt = dialledAt + this.#context.shared.limits.connectTimeoutMs;
     this.#upstream = upstream;
   }
 
@@ -322,7 +322,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   }
 
   onServerClosed(errno: number): void {
-    if (this.#isConnected) this.#endpoint!.disconnected(errno);
+    if (this.#isConnected) this.#endpoint!.relayClosed(errno);
     this.#upstream = null;
     if (errno !== 0 && this.#endpoint?.isStraight === true && !this.#isDecided) this.#end(true);
   }

@@ -98,12 +98,12 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
     slot.copy(borrowed);
     const { head } = slot;
     this.#isRequestRead = isEnd;
-    if (head.method === Method.connect) {
+    if (head.method === Method.connect && !this.#connection.isMesh) {
       this.sendError(ERRORS.WEFT_CONNECT_REFUSED.id, head.text(head.authorityStart, head.authorityEnd));
       return;
     }
-    this.#isUpgrade = head.hasUpgrade;
-    if (this.#isUpgrade && !addWebSocketKey(slot, context.random)) {
+    this.#isUpgrade = head.hasUpgrade || head.method === Method.connect;
+    if (head.hasUpgrade && head.originalVersion === 0 && !addWebSocketKey(slot, context.random)) {
       this.sendError(ERRORS.WEFT_H1_TOO_MANY_FIELDS.id, "");
       return;
     }
@@ -115,7 +115,8 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
 
   #beginExchange(head: MessageHead): void {
     const { access } = this.#connection;
-    this.#exchange.begin(head, access.route(head), access.forwardedFor, access.peer);
+    const route = head.method === Method.connect ? access.tunnelRoute(head) : access.route(head);
+    this.#exchange.begin(head, route, access.forwardedFor, access.peer);
   }
 
   onHeadRefused(errorId: number, isEnd: boolean): void {

@@ -21,7 +21,11 @@ import { dialMesh } from "./mesh-dial.ts";
 import { WEFT_ALPN } from "./mesh-tls.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import type { PoolOwner } from "./pool-owner.ts";
+import type { MessageHead } from "../core/http/head.ts";
+import { MeshTunnel, tunnelHead } from "./mesh-tunnel.ts";
+import type { RelayEnd } from "./relay-end.ts";
 import { Transport, type TransportOwner } from "./transport.ts";
+import { UpstreamRaw } from "./upstream-raw.ts";
 import type { Waiter } from "./waiter-queue.ts";
 
 /** Errors of this host rather than of the endpoint: EMFILE, ENFILE, EADDRNOTAVAIL, ENOBUFS, ENOMEM, no identity yet. */
@@ -89,6 +93,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
   #unspoken = 0;
   #failures = 0;
   #readyTimer: NodeJS.Timeout | null = null;
+  #tunnelHead: MessageHead | null = null;
 
   /** @param address `ip:port` or `[ip6]:port` */
   constructor(context: ForwarderContext, owner: EndpointOwner, address: string) {
@@ -139,32 +144,59 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   /** Gives the waiter a connection, or a stream of one: at once or later. `isFresh`: only a new one will do. */
   acquire(waiter: Waiter, isFresh: boolean): void {
+    if (waiter.wantsRaw) {
+      new UpstreamRaw(this, waiter);
+      return;
+    }
     const isHttp2 = this.isMesh || (waiter.wantsHttp2 && !(waiter.takesHttp1 && this.isHttp1));
     if (isHttp2) (this.#h2 ??= new H2Pool(this)).acquire(waiter, isFresh);
     else this.#http1.acquire(waiter, isFresh);
   }
 
-  /** For relays: a bare connection, not pooled. The caller owns it and counts it with `relayOpened`/`relayClosed`. */
-  dialRaw(owner: TransportOwner, onConnected: (status: number) => void): Transport {
-    return this.#dial([], owner, onConnected);
+  /**
+   * For relays: a bare connection, not pooled, or a tunnel through the other proxy. `owner.onDeadline` tells that it took longer than
+   * connectTimeoutMs; `onConnected` is called later. The caller owns it and counts it with `relayOpened` and `relayClosed`.
+   */
+  dialRaw(owner: TransportOwner, onConnected: (status: number) => void): RelayEnd {
+    if (this.isMesh) return new MeshTunnel(this, owner, onConnected);
+    const { host, port, isIpv6 } = this.target;
+    const { loop, shared } = this.context;
+    const transport = Transport.connect(loop, host, port, isIpv6, owner, onConnected);
+    transport.deadlineAt = loop.now + shared.limits.connectTimeoutMs;
+    return transport;
   }
 
   /** For the pool of HTTP/2. */
   dialHttp2(owner: TransportOwner, onConnected: (status: number) => void): Transport {
-    return this.#dial(WEFT_ALPN, owner, onConnected);
-  }
-
-  #dial(alpn: readonly string[], owner: TransportOwner, onConnected: (status: number) => void): Transport {
     const { host, port, isIpv6, isSecure } = this.#used;
     const { address, context, identity } = this;
     if (identity === null || !isSecure) return Transport.connect(context.loop, host, port, isIpv6, owner, onConnected);
-    return dialMesh(context, { host, port, isIpv6, address, identity }, alpn, owner, onConnected);
+    return dialMesh(context, { host, port, isIpv6, address, identity }, WEFT_ALPN, owner, onConnected);
   }
 
-  /** A bare connection turned out to be for HTTP/1: it joins the pool. In the mesh requests go by HTTP/2: nobody needs it. */
-  adopt(transport: Transport): void {
-    if (this.isMesh) transport.close(false);
-    else this.#http1.adopt(transport);
+  /** A tunnel is a part of a connection that the pool has counted. */
+  relayOpened(end: RelayEnd): void {
+    if (end instanceof Transport) this.connected(end);
+  }
+
+  relayClosed(errno: number): void {
+    if (!this.isMesh) this.disconnected(errno);
+  }
+
+  /** A bare connection turned out to be for HTTP/1: it joins the pool. A tunnel cannot. */
+  adopt(end: RelayEnd): void {
+    if (end instanceof Transport) this.#http1.adopt(end);
+    else end.close(false);
+  }
+
+  /** Asks the other proxy for a tunnel to what is behind the port that it is reached at. */
+  get tunnelHead(): MessageHead {
+    return (this.#tunnelHead ??= tunnelHead(this.address));
+  }
+
+  /** A stream of a connection to the other proxy. */
+  acquireTunnel(waiter: Waiter): void {
+    (this.#h2 ??= new H2Pool(this)).acquire(waiter, false);
   }
 
   connected(transport: Transport): void {

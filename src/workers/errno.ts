@@ -5,6 +5,10 @@ import { ERRORS, errorCode } from "../core/errors/error-codes.ts";
 
 /** libuv's errno for a deadline: a connect that took too long, a peer that takes no bytes. */
 export const UV_ETIMEDOUT = -110;
+/** A peer that broke off. */
+export const UV_ECONNRESET = -104;
+/** Nobody there, or nobody who takes it. */
+export const UV_ECONNREFUSED = -111;
 
 /** Beyond everything that libuv has. */
 const OWN_BASE = 100_000;

@@ -23,7 +23,7 @@ import {
   type UpstreamStream,
 } from "../core/http/exchange.ts";
 import { grpcStatusFor, isGrpc, NO_GRPC_STATUS } from "../core/http/grpc.ts";
-import { Framing, isIdempotent, type MessageHead } from "../core/http/head.ts";
+import { Framing, isIdempotent, type MessageHead, Method } from "../core/http/head.ts";
 import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import type { ClientPeer } from "./client-peer.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -85,6 +85,8 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   wantsHttp2 = false;
   takesHttp1 = true;
   waitDeadline = 0;
+  waitTicket = 0;
+  wantsRaw = false;
 
   constructor(context: ForwarderContext, downstream: DownstreamStream) {
     this.#context = context;
@@ -148,6 +150,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#overheadMs = 0;
     this.#isRecorded = false;
     this.responseBytes = 0;
+    this.wantsRaw = head.method === Method.connect;
     this.wantsHttp2 = wantsHttp2(head, route.protocol);
     this.takesHttp1 = route.protocol === "detect";
     this.#call = head.sentVersion === 20 && route.service !== null && isGrpc(head) ? this.#beginCall(head, route.service) : null;
@@ -170,7 +173,8 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
 
   onEndpoint(endpoint: Endpoint): void {
     this.#endpoint = endpoint;
-    this.#metrics = this.#peer === null ? endpoint.metrics : endpoint.metricsFor(this.#peer);
+    // A tunnel is no request to the service: its bytes and connections are counted, as those of a relay are.
+    if (!this.wantsRaw) this.#metrics = this.#peer === null ? endpoint.metrics : endpoint.metricsFor(this.#peer);
     endpoint.inFlight++;
     this.#isInFlight = true;
     this.#sentAt = this.#context.loop.now;
@@ -187,7 +191,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#context.loop.touch(this);
     this.#phase = Phase.sent;
     this.#upstream = upstream;
-    this.#metrics!.requestStarted();
+    this.#metrics?.requestStarted();
     const { edits } = this.#context;
     edits.hostFallback = this.#endpoint!.hostFallback;
     edits.forwardedFor = this.#forwardedFor;
@@ -291,11 +295,12 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   onSwitchingProtocols(head: MessageHead): boolean {
     this.#context.loop.touch(this);
     const request = this.#head!;
-    if (!request.hasUpgrade || !request.saysUpgrade || !head.hasUpgrade || request.version === 10) return false;
+    const mayUpgrade = request.hasUpgrade && request.saysUpgrade && head.hasUpgrade && request.version !== 10;
+    if (!mayUpgrade && request.method !== Method.connect) return false;
     this.#phase = Phase.tunnel;
     this.#isRequestDone = false;
     this.#isResponseEnded = false;
-    this.#firstByte(101);
+    this.#firstByte(head.status);
     this.#downstream.sendResponseHead(head, Framing.none);
     this.#downstream.becomeTunnel();
     return true;
@@ -320,7 +325,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     const { address } = this.#endpoint!;
     this.#upstream!.resetUpstream(ResetReason.upstreamProtocol);
     this.#upstream = null;
-    this.#metrics!.failed(row.status, row.label);
+    this.#metrics?.failed(row.status, row.label);
     this.#answerError(row.id, `${address} answered ${status} and did not switch protocols`);
   }
 
@@ -334,7 +339,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     if (endpoint === null) return;
     endpoint.ewma.observe(now - this.#sentAt, now);
     this.#leaveEndpoint();
-    this.#metrics!.firstByte(status, (now - this.#startedAt) * 1000);
+    this.#metrics?.firstByte(status, (now - this.#startedAt) * 1000);
     this.#call?.firstByte(now - this.#startedAt);
   }
 

@@ -37,6 +37,8 @@ export interface ForwarderContext {
   readonly edits: { -readonly [K in keyof RequestEdits]: RequestEdits[K] };
   /** Null while the access log is off: nothing is gathered then. */
   readonly accessLog: AccessLog | null;
+  /** The inbound listener at this port, or the one with such a target. */
+  inboundListener(port: number): ListenerState | null;
   recordOverhead(us: number): void;
   /** What an endpoint needs from its first use on. */
   endpointParts(owner: EndpointOwner, address: string): EndpointParts;

@@ -17,6 +17,7 @@ import { connectErrorId, errnoName, UV_ETIMEDOUT } from "./errno.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import type { Service } from "./service.ts";
 import { Stash } from "./stash.ts";
+import type { RelayEnd } from "./relay-end.ts";
 import { NOBODY, ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 
 const CONNECT_ATTEMPTS_MAX = 3;
@@ -25,7 +26,7 @@ const CONNECTED = Buffer.from("HTTP/1.1 200 OK\r\n\r\n", "latin1");
 /** A connection to the endpoint that exists already: dialled before the protocol was known. */
 export interface DialledUpstream {
   readonly endpoint: Endpoint;
-  readonly transport: Transport;
+  readonly transport: RelayEnd;
 }
 
 /** The endpoint's side: passes its events on. */
@@ -64,7 +65,7 @@ export class Relay implements TransportOwner, ClientConnection {
   readonly #client: Transport;
   readonly #service: Service;
   #endpoint: Endpoint | null = null;
-  #upstream: Transport | null = null;
+  #upstream: RelayEnd | null = null;
   #isConnected = false;
   #stash: Stash | null = null;
   #attempts = 0;
@@ -121,7 +122,6 @@ export class Relay implements TransportOwner, ClientConnection {
     this.#dialledAt = this.#context.loop.now;
     endpoint.inFlight++;
     this.#upstream = endpoint.dialRaw(new UpstreamSide(this), (status) => this.#onConnect(status));
-    this.#upstream.deadlineAt = this.#dialledAt + this.#context.shared.limits.connectTimeoutMs;
   }
 
   #onConnect(status: number): void {
@@ -133,7 +133,7 @@ export class Relay implements TransportOwner, ClientConnection {
     }
     const { loop } = this.#context;
     endpoint.ewma.observe(loop.now - this.#dialledAt, loop.now);
-    endpoint.connected(this.#upstream!);
+    endpoint.relayOpened(this.#upstream!);
     this.#established();
   }
 
@@ -146,12 +146,17 @@ export class Relay implements TransportOwner, ClientConnection {
       failed.owner = NOBODY;
       failed.close(false);
     }
+    const refusal = failed?.refusal ?? null;
+    if (refusal?.isFinal === true) {
+      this.#failed(ERRORS.WEFT_TUNNEL_REFUSED.id, `${endpoint.address}: ${refusal.reason}`);
+      return;
+    }
     endpoint.connectFailed(status);
     if (this.#attempts < CONNECT_ATTEMPTS_MAX && this.#service.hasReady && !this.#isClosed) {
       this.#dial();
       return;
     }
-    this.#failed(connectErrorId(status), `${endpoint.address}: ${errnoName(status)}`);
+    this.#failed(connectErrorId(status), `${endpoint.address}: ${refusal?.reason ?? errnoName(status)}`);
   }
 
   #established(): void {
@@ -280,7 +285,7 @@ export class Relay implements TransportOwner, ClientConnection {
   }
 
   onUpstreamClosed(errno: number): void {
-    if (this.#isConnected) this.#endpoint!.disconnected(errno);
+    if (this.#isConnected) this.#endpoint!.relayClosed(errno);
     this.#upstream = null;
     if (this.#isConnected) this.#close(errno !== 0);
   }

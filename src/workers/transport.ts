@@ -12,7 +12,7 @@ import { Buffer } from "node:buffer";
 import { closeSync } from "node:fs";
 import type { Lease } from "../core/http/exchange.ts";
 import { type ClientPeer, STRANGER } from "./client-peer.ts";
-import { UV_ETIMEDOUT } from "./errno.ts";
+import { UV_ECONNRESET, UV_ETIMEDOUT } from "./errno.ts";
 import { GatheredWrite } from "./gathered-write.ts";
 import {
   ConnectWrap,
@@ -48,7 +48,6 @@ export const ReadMode = {
 export type ReadMode = (typeof ReadMode)[keyof typeof ReadMode];
 
 const UV_ECANCELED = -125;
-const UV_ECONNRESET = -104;
 const UV_EPROTO = -71;
 
 /** Who owns a transport: a codec's connection, a relay, a detector. */

@@ -35,6 +35,7 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
   /** A tunnel was asked for; what the request is, is not known to be over before the answer. */
   #asksTunnel = false;
   #isTunnel = false;
+  #isConnect = false;
   #isTouched = false;
   /** Of the response's head; 0: none. */
   #deadlineAt = 0;
@@ -57,6 +58,7 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     this.#isRequestDone = false;
     this.#asksTunnel = false;
     this.#isTunnel = false;
+    this.#isConnect = false;
     this.#isTouched = false;
     this.#deadlineAt = 0;
     this.#stalledBytes = 0;
@@ -66,7 +68,8 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
 
   sendRequestHead(head: MessageHead, edits: RequestEdits): boolean {
     const isUpgrade = head.hasUpgrade && head.saysUpgrade && this.#connection.takesUpgrade;
-    this.#asksTunnel = isUpgrade || head.method === Method.connect;
+    this.#isConnect = head.method === Method.connect;
+    this.#asksTunnel = isUpgrade || this.#isConnect;
     this.#stream!.sendRequestHead(head, edits, false, isUpgrade);
     return false;
   }
@@ -153,7 +156,7 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     this.#hasHead = true;
     this.#deadlineAt = 0;
     this.#isTouched = true;
-    if (head.status === 101) {
+    if (head.status === 101 || (this.#isConnect && head.status < 300)) {
       this.#onSwitched(exchange, head, isEnd);
       return;
     }

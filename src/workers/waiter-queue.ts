@@ -11,10 +11,14 @@ import type { Sweepable, WorkerLoop } from "./worker-loop.ts";
 /** Someone who needs an endpoint, then a connection: an exchange. */
 export interface Waiter extends ExchangeResponseSide {
   isWaiting: boolean;
+  /** Number of its wait: who gave up and waits for something else is not found by those whom it left. */
+  waitTicket: number;
   /** Only a new connection will do. */
   needsFresh: boolean;
   /** HTTP/2 is what the upstream should be spoken to in. */
   readonly wantsHttp2: boolean;
+  /** A bare connection for a tunnel. */
+  readonly wantsRaw: boolean;
   /** HTTP/1 will do where the upstream turns out not to speak HTTP/2: nobody declared that it does. */
   readonly takesHttp1: boolean;
   waitDeadline: number;
@@ -24,10 +28,18 @@ export interface Waiter extends ExchangeResponseSide {
   onUnavailable(errorId: number, detail: string): void;
 }
 
+/** One wait of a waiter, which may have given up since, and even wait elsewhere. */
+interface Wait {
+  readonly waiter: Waiter;
+  readonly ticket: number;
+}
+
+const isOn = ({ waiter, ticket }: Wait): boolean => waiter.isWaiting && waiter.waitTicket === ticket;
+
 export class WaiterQueue implements Sweepable {
   readonly #loop: WorkerLoop;
   readonly #onLate: (late: readonly Waiter[]) => void;
-  #waiters: Waiter[] = [];
+  #waits: Wait[] = [];
 
   /** `onLate` gets those who waited failFastTimeoutMs in vain; they have left the queue. */
   constructor(loop: WorkerLoop, onLate: (late: readonly Waiter[]) => void) {
@@ -38,40 +50,41 @@ export class WaiterQueue implements Sweepable {
   /** Those who still wait. */
   get count(): number {
     let count = 0;
-    for (const waiter of this.#waiters) if (waiter.isWaiting) count++;
+    for (const wait of this.#waits) if (isOn(wait)) count++;
     return count;
   }
 
   get isEmpty(): boolean {
-    return this.#waiters.length === 0;
+    return this.#waits.length === 0;
   }
 
   /** False when the queue is full (pendingRequestsMax): the waiter was not taken. */
   add(waiter: Waiter, limits: Limits): boolean {
-    if (this.#waiters.length >= limits.pendingRequestsMax && !this.#dropGone()) return false;
+    if (this.#waits.length >= limits.pendingRequestsMax && !this.#dropGone()) return false;
     waiter.isWaiting = true;
     waiter.waitDeadline = this.#loop.now + limits.failFastTimeoutMs;
-    this.#waiters.push(waiter);
+    this.#waits.push({ waiter, ticket: ++waiter.waitTicket });
     this.#loop.sweepables.add(this);
     return true;
   }
 
   /** True when there were any. */
   #dropGone(): boolean {
-    if (this.#waiters.every((waiter) => waiter.isWaiting)) return false;
-    this.#waiters = this.#waiters.filter((waiter) => waiter.isWaiting);
+    if (this.#waits.every(isOn)) return false;
+    this.#waits = this.#waits.filter(isOn);
     return true;
   }
 
   /** The first who can use what there is: a fresh connection serves everybody, another one those who do not insist. */
   take(isFresh: boolean): Waiter | null {
-    const waiters = this.#waiters;
-    for (let i = 0; i < waiters.length; i++) {
-      const waiter = waiters[i]!;
-      if (!waiter.isWaiting) {
-        waiters.splice(i--, 1);
+    const waits = this.#waits;
+    for (let i = 0; i < waits.length; i++) {
+      const wait = waits[i]!;
+      const { waiter } = wait;
+      if (!isOn(wait)) {
+        waits.splice(i--, 1);
       } else if (isFresh || !waiter.needsFresh) {
-        waiters.splice(i, 1);
+        waits.splice(i, 1);
         waiter.isWaiting = false;
         return waiter;
       }
@@ -80,7 +93,7 @@ export class WaiterQueue implements Sweepable {
   }
 
   /** The first `max` of those who wait, everybody without it. They wait no more. */
-  takeAll(max: number = this.#waiters.length): readonly Waiter[] {
+  takeAll(max: number = this.#waits.length): readonly Waiter[] {
     const taken: Waiter[] = [];
     while (taken.length < max) {
       const waiter = this.take(true);
@@ -91,12 +104,11 @@ export class WaiterQueue implements Sweepable {
   }
 
   sweep(now: number): void {
-    const waiters = this.#waiters;
-    if (waiters.length === 0) {
+    if (this.#waits.length === 0) {
       this.#loop.sweepables.delete(this);
       return;
     }
-    const late = waiters.filter((waiter) => waiter.isWaiting && waiter.waitDeadline <= now);
+    const late = this.#waits.filter((wait) => isOn(wait) && wait.waiter.waitDeadline <= now).map(({ waiter }) => waiter);
     for (const waiter of late) waiter.isWaiting = false;
     this.#dropGone();
     if (late.length > 0) this.#onLate(late);

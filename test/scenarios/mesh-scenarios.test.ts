@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
-const SCENARIOS = ["parallel-bodies", "aborts", "early-answers", "early-bytes", "upgrade", "half-close"];
+const SCENARIOS = ["parallel-bodies", "aborts", "early-answers", "early-bytes", "upgrade", "half-close", "relay-failover"];
 
 describe("through two proxies", () => {
   for (const name of SCENARIOS) {

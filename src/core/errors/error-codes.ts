@@ -81,6 +81,8 @@ export const ERRORS = {
   WEFT_LOOP: { id: 68, origin: "internal", status: 508, close: true, retry: "never", label: "loop", cause: "The endpoint, or the address that a redirected connection was made to, is one of this proxy's own listeners." },
   WEFT_WRITE_STALLED: { id: 69, origin: "upstream", status: 504, close: true, retry: "never", label: "write deadline", cause: "The upstream took less than writeMinBytesPerSecond for writeDeadlineMs." },
   WEFT_UPSTREAM_REFUSED: { id: 70, origin: "upstream", status: 503, close: false, retry: "if-nothing-sent", label: "refused", cause: "The upstream refused the stream unprocessed (REFUSED_STREAM or GOAWAY), and so did the others that were tried." },
+  WEFT_NO_TARGET: { id: 73, origin: "internal", status: 404, close: false, retry: "never", label: "no target", cause: "Another proxy of the mesh asks for a port that is neither an inbound port of this one nor the target of one." },
+  WEFT_TUNNEL_REFUSED: { id: 72, origin: "upstream", status: 502, close: true, retry: "never", label: "tunnel refused", cause: "The other proxy of the mesh does not take opaque connections for this port, or not from this one." },
   WEFT_UPSTREAM_RESET: { id: 71, origin: "upstream", status: 502, close: false, retry: "never", label: "reset", cause: "The upstream reset the stream before its response was complete." },
 
   // Peers of the mesh. As clients they are not answered: their connection is closed.
