@@ -42,6 +42,11 @@ export function verifiedClient(identity: WorkloadIdentity): ClientPeer {
   return { isMeshed: true, identity: name, header: Buffer.from(name, "latin1"), labels: { tls: "true", client_id: name } };
 }
 
+/** It has proven to be a proxy of the mesh: what it says of its own clients counts (core/h2/orig-proto.ts). */
+export function isProxy(peer: ClientPeer): boolean {
+  return peer.isMeshed && peer.identity !== null;
+}
+
 /** May this client be told why it got an answer of Weft's own? Of policies, only peers in the mesh hear (linkerd.md 6.4). */
 export function mayHearReason(errorId: number, peer: ClientPeer): boolean {
   return errorId !== ERRORS.WEFT_UNAUTHORIZED.id || peer.isMeshed;

@@ -11,6 +11,7 @@ import { ERRORS } from "../core/errors/error-codes.ts";
 import type { H2ConnectionOwner, H2Session, H2Stream, H2StreamOwner } from "../core/h2/contract.ts";
 import type { Lease } from "../core/http/exchange.ts";
 import { ClientAccess } from "./client-access.ts";
+import { isProxy } from "./client-peer.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { DownstreamH2Stream } from "./downstream-h2-stream.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
@@ -64,8 +65,8 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
     transport.owner = this;
     transport.gathers = true;
     transport.readMode = ReadMode.adaptive;
-    this.isMesh = listener.isMesh;
-    this.#h2 = context.h2.server(this, transport, listener.isMesh);
+    this.isMesh = listener.isMesh || isProxy(transport.peer);
+    this.#h2 = context.h2.server(this, transport, this.isMesh);
     this.#h2.begin();
     this.flush();
     this.#watchIdle();

@@ -390,15 +390,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   }
 
   inboundListener(port: number): ListenerState | null {
-    let behind: ListenerState | null = null;
-    for (const state of this.#listeners.values()) {
-      const { direction, listen } = state.snapshot;
-      if (direction !== "inbound") continue;
-      if (listen.port === port) return state;
-      const service = state.fixedService === null ? null : this.router.fixed(state.fixedService);
-      if (service?.config.endpoints.some((address) => splitAddress(address).port === port) === true) behind ??= state;
-    }
-    return behind;
+    return this.#listeners.inboundAt(port, (key) => this.router.fixed(key)?.config.endpoints ?? []);
   }
 
   // --- what others of this thread use -------------------------------------------------------------------------------

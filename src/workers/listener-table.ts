@@ -7,6 +7,7 @@ import { type ClientPeer, EDGE_CLIENT, LOCAL_CLIENT, type PeerLabels, PLAIN_CLIE
 import type { ListenerState } from "./forwarder-context.ts";
 import { type GateLabels, InboundGate } from "./inbound-gate.ts";
 import type { MeshTls } from "./mesh-tls.ts";
+import { splitAddress } from "./own-listeners.ts";
 import { PeerStates } from "./peer-states.ts";
 import type { PolicyLog } from "./policy-log.ts";
 import type { TlsContexts } from "./tls-contexts.ts";
@@ -50,6 +51,19 @@ export class ListenerTable {
   /** A listener for the connections of one peer. */
   forPeer(listener: ListenerState, peer: ClientPeer): ListenerState {
     return this.#peers.get(listener, peer);
+  }
+
+  /** The inbound listener at this port, else one with such a target. `endpointsOf`: of the service with this key. */
+  inboundAt(port: number, endpointsOf: (key: string) => readonly string[]): ListenerState | null {
+    let behind: ListenerState | null = null;
+    for (const state of this.#listeners.values()) {
+      const { direction, listen } = state.snapshot;
+      if (direction !== "inbound") continue;
+      if (listen.port === port) return state;
+      const endpoints = state.fixedService === null ? [] : endpointsOf(state.fixedService);
+      if (endpoints.some((address) => splitAddress(address).port === port)) behind ??= state;
+    }
+    return behind;
   }
 
   /** Gates whose policy has changed since the last call. */

@@ -58,7 +58,7 @@ describe("opaque TCP through two proxies of a mesh", () => {
     }),
     (o) => ({
       targets: { both: o.both, lazy: o.lazy, flood: o.flood, declared: { port: o.web.port, protocol: "http1" }, gone: { port: 1 } },
-      opaque: ["both", "lazy", "flood", "declared", "gone"],
+      opaque: ["both", "lazy", "flood", "gone"],
     }),
   );
   const dial = (name: string): Promise<Wire> => connect(s.pair.a.listener(`to-${name}`));
@@ -126,13 +126,6 @@ describe("opaque TCP through two proxies of a mesh", () => {
     await waitUntil("the reason in A's log", () =>
       /502 \[WEFT_CONNECT_FAILED\][^\n]*ECONNREFUSED[^\n]*\[WEFT_CONNECT_FAILED\]/.test(s.pair.a.log),
     );
-  });
-
-  it("is refused where HTTP is declared, with a reason, and dials nothing", async () => {
-    const wire = await dial("declared");
-    await wire.finished();
-    await waitUntil("the reason in A's log", () => /400 \[WEFT_OPAQUE_NOT_ALLOWED\][^\n]*\[WEFT_TUNNEL_REFUSED\]/.test(s.pair.a.log));
-    assert.equal(s.origins.web.connections.length, 0);
   });
 
   it("takes CONNECT only for ports that it stands before", async () => {
