@@ -30,7 +30,7 @@ export class MeshConnection implements TransportOwner, ClientConnection, Handsha
     this.#listener = listener;
     this.#owner = owner;
     this.#transport = transport;
-    this.#tls = context.mesh.server(listener.snapshot.protocol);
+    this.#tls = context.mesh.server;
     transport.owner = this;
     transport.deadlineAt = context.loop.now + context.shared.limits.tlsHandshakeMs;
   }

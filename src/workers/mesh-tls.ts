@@ -3,7 +3,7 @@
 // An identity that changes makes new contexts: handshakes from then on use them, connections that are open keep what they have, handshakes
 // under way end under the old ones. An identity that OpenSSL does not take leaves the one before it where it was.
 
-import type { MeshIdentity, Protocol } from "../config/snapshot.ts";
+import type { MeshIdentity } from "../config/snapshot.ts";
 import { DEFAULT_CONTROL_NAMESPACE, parseIdentityName } from "../core/identity/names.ts";
 import { type ErrorCode, ERRORS } from "../core/errors/error-codes.ts";
 import type { Recorder } from "../core/telemetry/recorder.ts";
@@ -21,9 +21,8 @@ export const WEFT_ALPN: readonly string[] = ["h2"];
 interface Contexts {
   readonly identity: MeshIdentity;
   readonly controlNamespace: string;
-  /** At listeners for HTTP, and at opaque ones, where no protocol is negotiated. */
-  readonly http: TlsContext;
-  readonly opaque: TlsContext;
+  /** At all listeners: a client that negotiates no protocol speaks the listener's, whatever that is. */
+  readonly server: TlsContext;
   readonly client: MeshClient;
 }
 
@@ -50,8 +49,7 @@ export class MeshTls {
       this.#contexts = {
         identity,
         controlNamespace: parseIdentityName(identity.name)?.controlNamespace ?? DEFAULT_CONTROL_NAMESPACE,
-        http: TlsContext.forMesh(identity, WEFT_ALPN),
-        opaque: TlsContext.forMesh(identity, []),
+        server: TlsContext.forMesh(identity, WEFT_ALPN),
         client: new MeshClient(identity),
       };
     } catch (error) {
@@ -59,7 +57,7 @@ export class MeshTls {
       return;
     }
     this.#leaving = this.#leaving.filter((context) => context.inProgress > 0);
-    if (before !== null) this.#leaving.push(before.http, before.opaque);
+    if (before !== null) this.#leaving.push(before.server);
   }
 
   /** The name by which peers ask for this proxy; null: it has no identity yet. */
@@ -77,16 +75,15 @@ export class MeshTls {
     return this.#contexts?.client ?? null;
   }
 
-  /** For connections at a listener that speaks `protocol`. Only with a name. */
-  server(protocol: Protocol): TlsContext {
-    const { http, opaque } = this.#contexts!;
-    return protocol === "opaque" ? opaque : http;
+  /** For clients' connections. Only with a name. */
+  get server(): TlsContext {
+    return this.#contexts!.server;
   }
 
   /** Handshakes of clients under way in this thread. */
   get inProgress(): number {
     let count = 0;
-    if (this.#contexts !== null) count += this.#contexts.http.inProgress + this.#contexts.opaque.inProgress;
+    if (this.#contexts !== null) count += this.#contexts.server.inProgress;
     for (const context of this.#leaving) count += context.inProgress;
     return count;
   }

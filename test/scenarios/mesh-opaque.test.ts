@@ -58,7 +58,7 @@ describe("opaque TCP through two proxies of a mesh", () => {
     }),
     (o) => ({
       targets: { both: o.both, lazy: o.lazy, flood: o.flood, declared: { port: o.web.port, protocol: "http1" }, gone: { port: 1 } },
-      opaque: ["both", "lazy", "flood", "gone"],
+      opaque: ["both", "lazy", "flood", "declared", "gone"],
     }),
   );
   const dial = (name: string): Promise<Wire> => connect(s.pair.a.listener(`to-${name}`));
@@ -128,7 +128,33 @@ describe("opaque TCP through two proxies of a mesh", () => {
     );
   });
 
-  it("takes CONNECT only for ports that it stands before", async () => {
+  it("is refused where HTTP is declared, with a reason, and dials nothing", async () => {
+    const wire = await dial("declared");
+    await wire.finished();
+    await waitUntil("the reason in A's log", () => /400 \[WEFT_OPAQUE_NOT_ALLOWED\][^\n]*\[WEFT_TUNNEL_REFUSED\]/.test(s.pair.a.log));
+    assert.equal(s.origins.web.connections.length, 0);
+  });
+
+  it("takes it from nobody who is no proxy of the mesh", async () => {
+    const peer = await H2Peer.open({ port: s.port });
+    peer.send(headers(1, block(CONNECT(`both:${s.origins.both.port}`))));
+    const answer = await peer.expect("an answer", ({ fields }) => fields !== null);
+    assert.equal(answer.fields!.find(([name]) => name === ":status")?.[1], "405");
+    peer.destroy();
+  });
+});
+
+describe("CONNECT of another proxy", () => {
+  const s = pairScenario(
+    async () => ({
+      both: await startRawOrigin(() => undefined),
+      lazy: await startRawOrigin(() => undefined),
+      web: await startRawOrigin((wire) => wire.destroy()),
+    }),
+    (o) => ({ isPlain: true, targets: { both: o.both, lazy: o.lazy, declared: { port: o.web.port, protocol: "http1" } } }),
+  );
+
+  it("is taken for ports that it stands before, and for no other", async () => {
     const peer = await H2Peer.open({ port: s.pair.b.listener("both") });
     const stranger = await closedPort();
     let stream = 1;
@@ -147,14 +173,6 @@ describe("opaque TCP through two proxies of a mesh", () => {
     }
     peer.send(headers(stream, block(CONNECT("no-port"))));
     await peer.expectReset(stream, ErrorCode.PROTOCOL_ERROR);
-    peer.destroy();
-  });
-
-  it("takes it from nobody who is no proxy of the mesh", async () => {
-    const peer = await H2Peer.open({ port: s.port });
-    peer.send(headers(1, block(CONNECT(`both:${s.origins.both.port}`))));
-    const answer = await peer.expect("an answer", ({ fields }) => fields !== null);
-    assert.equal(answer.fields!.find(([name]) => name === ":status")?.[1], "405");
     peer.destroy();
   });
 });

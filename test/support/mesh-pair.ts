@@ -6,7 +6,7 @@ import type { ProxyOptions } from "./proxy-config.ts";
 import { ProxyProcess } from "./proxy-process.ts";
 import { stopProxy } from "./scenario.ts";
 
-/** Bytes between the proxies can be read in the tests of this folder: the mesh without its TLS. */
+/** The mesh without its TLS: a test can be a proxy of it. */
 const PLAIN = { WEFT_TEST_MESH: "plain" };
 
 export type PairOptions = Omit<Partial<ProxyOptions>, "services">;
@@ -16,6 +16,8 @@ export interface PairParts {
   readonly targets: Readonly<Record<string, { readonly port: number; readonly protocol?: string }>>;
   readonly a?: PairOptions;
   readonly b?: PairOptions;
+  /** Without TLS between the proxies. */
+  readonly isPlain?: boolean;
   /** A's listeners: each for the target of the same name. */
   readonly opaque?: readonly string[];
 }
@@ -40,12 +42,13 @@ export class MeshPair {
       ]),
     );
     const inbound = { target: "127.0.0.1:1", ports };
-    const b = await ProxyProcess.start({ services: {}, inbound, identity: files.server, environment: PLAIN, ...parts.b });
+    const environment = parts.isPlain === true ? PLAIN : {};
+    const b = await ProxyProcess.start({ services: {}, inbound, identity: files.server, environment, ...parts.b });
     const services = Object.fromEntries(
       Object.keys(parts.targets).map((name) => [name, { endpoints: [`127.0.0.1:${b.listener(name)}`], identity: SERVER_NAME }]),
     );
     const listeners = Object.fromEntries((parts.opaque ?? []).map((name) => [`to-${name}`, { service: name, protocol: "opaque" }]));
-    const a = await ProxyProcess.start({ services, listeners, identity: files.client, environment: PLAIN, ...parts.a });
+    const a = await ProxyProcess.start({ services, listeners, identity: files.client, environment, ...parts.a });
     return new MeshPair(files, a, b);
   }
 

@@ -21,10 +21,9 @@ export function splitOptions(options: ProxyOptions): PairOfOptions {
   // The inbound listener itself stands before nothing: every service has a port of its own.
   const ports = Object.fromEntries(addresses.map((address) => [name(address), { target: address }]));
   const inbound = { target: "127.0.0.1:1", ports };
-  const environment = { WEFT_TEST_MESH: "plain" };
   return {
     files,
-    behind: { services: {}, inbound, identity: files.server, environment, ...(options.limits && { limits: options.limits }) },
+    behind: { services: {}, inbound, identity: files.server, ...(options.limits && { limits: options.limits }) },
     front: (listener) => {
       const services = Object.fromEntries(
         Object.entries(options.services).map(([key, service]) => [
@@ -32,7 +31,7 @@ export function splitOptions(options: ProxyOptions): PairOfOptions {
           { ...service, endpoints: service.endpoints.map((address) => `127.0.0.1:${listener(name(address))}`), identity: SERVER_NAME },
         ]),
       );
-      return { ...options, services, identity: files.client, environment };
+      return { ...options, services, identity: files.client };
     },
   };
 }
