@@ -71,7 +71,7 @@ describe("HTTP/1 through two proxies of a mesh", () => {
       "x-one: 3",
       "cookie: c=1",
       "accept: b",
-      "x-empty:",
+      "x-empty: ",
     ]);
     assert.deepEqual(
       response.headers.filter(([name]) => /^(x-|set)/i.test(name)),
