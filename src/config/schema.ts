@@ -59,9 +59,11 @@ function oneOf<const T extends readonly [string, ...string[]]>(values: T, about:
 const PROTOCOLS = ["detect", "http1", "http2", "grpc", "opaque"] as const;
 const NAME_RULE = "a name of lower-case letters, digits, - and _ that begins with a letter";
 
-/** A DNS-like name of lower-case labels, or a SPIFFE ID. */
-const PEER_IDENTITY =
-  /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+|spiffe:\/\/[a-z0-9._-]+(?:\/[A-Za-z0-9._-]+)+)$/;
+/** A workload's name as certificates have it (core/identity/names.ts): the DNS form, or the SPIFFE URI. Nobody else can prove to be somebody. */
+const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
+const PEER_IDENTITY = new RegExp(
+  `^(?:${LABEL}\\.${LABEL}\\.serviceaccount\\.identity(?:\\.${LABEL}){2,}|spiffe://${LABEL}(?:\\.${LABEL})*/ns/${LABEL}/sa/${LABEL})$`,
+);
 const IDENTITY_MAX = 253;
 
 const name = (about: string, byDefault: string | null = null) => key(z.string().refine(isServiceName), "name", NAME_RULE, about, byDefault);
