@@ -5,11 +5,12 @@
 
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
+import { once as onceEmitted } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createServer as createTlsServer } from "node:tls";
+import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import type { RotationSettings } from "../../src/core/identity/rotation.ts";
 import { IdentityComponent } from "../control/support/identity-component.ts";
@@ -295,6 +296,22 @@ describe("a proxy's identity", () => {
     await second.stop();
   });
 
+  it("a component that moves is followed by a reload, with the certificate in use: a printed token is not needed again", async () => {
+    await startComponent({}, "once");
+    const of = options(addressOf(component!));
+    const proxy = await start(of);
+    await component!.remove();
+    isAway = true;
+    const other = await startComponent();
+    isAway = false;
+    await proxy.reconfigure({ ...of, identity: { ...of.identity, controller: addressOf(other) } });
+    await setClock(proxy, 17 * HOUR_MS);
+    await waitUntil("a renewal", async () => (await refreshes(proxy)) === 2, LONG_MS);
+    assert.match((await other.admin("GET", "/metrics")).text, /identity_certificates_issued_total\{by="certificate"\} 1\n/);
+    assert.ok(!proxy.log.includes("there is no certificate"));
+    await proxy.stop();
+  });
+
   it("does not start with a folder for keys that others may look into", async () => {
     await startComponent();
     const keep = join(folder, "keep");
@@ -363,4 +380,52 @@ describe("a proxy's identity", () => {
     lasting.destroy();
     await proxy.stop();
   });
+
+  it("two proxies that got their certificates meet by mesh TLS; renewals reach new connections and close none", async () => {
+    await startComponent();
+    const clientToken = join(folder, "client.token");
+    writeFileSync(clientToken, await component!.token("client"), { mode: 0o600 });
+    const controller = addressOf(component!);
+    const server = await start({ services: {}, identity: { controller, token: tokenFile }, inbound: { target: web.address } });
+    const inbound = server.listener("inbound");
+    const client = await start({
+      services: { web: { endpoints: [`127.0.0.1:${inbound}`], identity: NAME } },
+      identity: { controller, token: clientToken },
+    });
+    const lasting = await connect(client.port);
+    const ask = async () => {
+      await lasting.send(request("GET", "/name"));
+      assert.equal((await lasting.expectResponse()).status, 200);
+    };
+    await ask();
+    const ca = component!.bundle;
+    const before = await shownBy(inbound, ca);
+    for (const hours of [17, 22.5]) {
+      for (const proxy of [server, client]) {
+        const then = await refreshes(proxy);
+        await setClock(proxy, hours * HOUR_MS);
+        await waitUntil("a renewal", async () => (await refreshes(proxy)) > then, LONG_MS);
+        await ask();
+      }
+    }
+    await waitUntil("the new certificate", async () => (await shownBy(inbound, ca)) !== before);
+    const mesh = { peer: "dst", tls: "true", server_id: NAME };
+    const metrics = await client.metrics();
+    assert.equal(metrics.sum("tcp_open_total", mesh), 1);
+    assert.equal(metrics.sum("tcp_close_total", mesh), 0);
+    const seen = { peer: "src", tls: "true", client_id: NAME.replace("web", "client") };
+    assert.equal((await server.metrics()).sum("tcp_open_total", seen), 1);
+    lasting.destroy();
+    await client.stop();
+    await server.stop();
+  });
+
+  /** Fingerprint of the certificate that new connections meet, verified. */
+  async function shownBy(port: number, ca: string): Promise<string> {
+    const socket = connectTls({ port, host: "127.0.0.1", ca, servername: NAME });
+    await onceEmitted(socket, "secureConnect");
+    const { fingerprint256 } = socket.getPeerCertificate();
+    socket.destroy();
+    return fingerprint256;
+  }
 });

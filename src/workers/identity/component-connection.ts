@@ -73,11 +73,13 @@ function open({ address, name }: ComponentPlace, options: ConnectionOptions): Pr
       socket.destroy();
       reject(connectError(error));
     };
+    const onClose = () => fail(new IdentityError("unreachable", "it closed the connection in the handshake"));
     socket.once("error", fail);
-    socket.once("close", () => fail(new IdentityError("unreachable", "it closed the connection in the handshake")));
+    socket.once("close", onClose);
     socket.once("secureConnect", () => {
       clearTimeout(timer);
-      socket.removeAllListeners("error").removeAllListeners("close");
+      socket.off("error", fail);
+      socket.off("close", onClose);
       // Whoever uses it listens from here on; what comes before that must not end the process.
       socket.on("error", () => undefined);
       socket.setKeepAlive(true, KEEP_ALIVE_MS);
