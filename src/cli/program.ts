@@ -22,6 +22,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   addProxy(program, finish);
   addValidate(program, finish);
   addInit(program, finish);
+  addHold(program, finish);
   addVersion(program, finish);
   addIdentityController(program, finish);
   addIdentity(program, finish);
@@ -67,6 +68,16 @@ function addValidate(program: Command, finish: Finish): void {
     .action(async (path: string | undefined, { output }: { output: OutputFormat }) => {
       const { runValidate } = await import("./validate-command.ts");
       finish(await runValidate(path ?? null, output));
+    });
+}
+
+function addHold(program: Command, finish: Finish): void {
+  program
+    .command("hold")
+    .description("Hold a network namespace for other containers to join, until SIGTERM.")
+    .action(async () => {
+      const { runHold } = await import("./hold-command.ts");
+      finish(await runHold());
     });
 }
 
