@@ -59,8 +59,9 @@ function oneOf<const T extends readonly [string, ...string[]]>(values: T, about:
 const PROTOCOLS = ["detect", "http1", "http2", "grpc", "opaque"] as const;
 const NAME_RULE = "a name of lower-case letters, digits, - and _ that begins with a letter";
 
-/** A workload's name as certificates have it (core/identity/names.ts): the DNS form, or the SPIFFE URI. Nobody else can prove to be somebody. */
+/** RFC 1035 section 2.3.4, in lower case. */
 const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
+/** A workload's name as certificates have it (core/identity/names.ts): the DNS form, or the SPIFFE URI. Nobody else can prove to be somebody. */
 const PEER_IDENTITY = new RegExp(
   `^(?:${LABEL}\\.${LABEL}\\.serviceaccount\\.identity(?:\\.${LABEL}){2,}|spiffe://${LABEL}(?:\\.${LABEL})*/ns/${LABEL}/sa/${LABEL})$`,
 );
