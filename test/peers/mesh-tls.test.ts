@@ -10,6 +10,7 @@ import { MeshAuthority, type MeshFiles, meshName, meshUri } from "../support/mes
 import type { Origin } from "../support/origin.ts";
 import { startApp } from "../support/origin-app.ts";
 import { ProxyProcess } from "../support/proxy-process.ts";
+import { waitUntil } from "../support/wait.ts";
 import { runTool, succeed } from "./support/tools.ts";
 
 /** What openssl sends within. */
@@ -91,7 +92,7 @@ describe("mesh TLS and openssl", () => {
     await succeed("openssl", ["req", "-x509", "-nodes", "-days", "2", ...key, "-out", path("own.crt"), ...subject]);
     const { stdout } = await runTool("openssl", client("-cert", path("own.crt"), "-key", path("own.key")), asking());
     assert.doesNotMatch(stdout.toString(), /HTTP\/1\.1/);
-    assert.match(proxy.log, /\[WEFT_PEER_UNTRUSTED\]/);
+    await waitUntil("the log", () => proxy.log.includes("[WEFT_PEER_UNTRUSTED]"));
   });
 
   it("a session is worth nothing: the next handshake is a full one", async () => {

@@ -285,7 +285,7 @@ describe("servers of the mesh that are not what they should be", () => {
       assert.match(header(answer, "l5d-proxy-error") ?? "", new RegExp(`^\\[${code}\\]`));
       assert.equal(await refused(), before + 1);
       assert.equal(impostors[i]!.bytes(), 0, "nothing was said");
-      assert.ok(proxy.log.includes(`[${code}]`));
+      await waitUntil("the log", () => proxy.log.includes(`[${code}]`));
     });
   }
 
