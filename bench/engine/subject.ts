@@ -1,7 +1,7 @@
 // One subject of a scenario while it runs: the proxies of its chain, their CPU and memory taken together.
 
 import type { Scenario } from "../load/scenario.ts";
-import type { Peer, PeerKind } from "../peers/peer.ts";
+import type { MeshPlace, Peer, PeerKind } from "../peers/peer.ts";
 import { type Origin, type OriginName, startOrigin, stopAll, stopOrigins } from "../peers/start.ts";
 import type { Memory, Round, Skipped, WarmUp } from "../result.ts";
 import { type CpuReading, readCpu, readMemory } from "../support/proc.ts";
@@ -65,13 +65,19 @@ export function directSubject(origin: Origin): Subject {
   return { name: "direct", port: origin.clientPort, rounds: [], warmUp: NO_WARM_UP, failure: null, ...nobody };
 }
 
+/** The places of a pair, the last one first. */
+const MESH_PAIR: readonly MeshPlace[] = ["inbound", "outbound"];
+
 /** Starts the scenario's chain of one proxy, the last one first. */
 export async function startSubject(kind: PeerKind, scenario: Scenario, origins: readonly Origin[], workers: number): Promise<Subject> {
   const chain: Peer[] = [];
   try {
-    for (let hop = 0; hop < scenario.hops; hop++) {
+    const isPair = scenario.isMeshPair && kind.name === "weft";
+    const hops = isPair ? MESH_PAIR.length : scenario.hops;
+    for (let hop = 0; hop < hops; hop++) {
       const upstreams = chain.length === 0 ? origins.map((origin) => origin.port) : [chain[0]!.port];
-      chain.unshift(await kind.start({ mode: scenario.mode, protocols: scenario.protocols, upstreams, workers }));
+      const { mode, protocols } = scenario;
+      chain.unshift(await kind.start({ mode, protocols, upstreams, workers, ...(isPair && { mesh: MESH_PAIR[hop]! }) }));
     }
   } catch (error) {
     await stopAll(chain);
@@ -83,7 +89,7 @@ export async function startSubject(kind: PeerKind, scenario: Scenario, origins: 
     version: kind.version(),
     port: chain[0]!.port,
     chain,
-    note: scenario.hops > 1 ? `${scenario.hops} proxies in a row, CPU and memory of all of them` : null,
+    note: chain.length > 1 ? `${chain.length} proxies in a row, CPU and memory of all of them` : null,
     memoryAtStart: memoryOf(chain),
     rounds: [],
     warmUp: NO_WARM_UP,

@@ -1,4 +1,4 @@
-// Every scenario. Mutual TLS between proxies is not here yet: what it was measured to cost is in docs/adr/0007-mesh-tls.md.
+// Every scenario.
 
 import { BODIES } from "./bodies.ts";
 import { FIXED_RATE } from "./fixed-rate.ts";
@@ -6,6 +6,7 @@ import { HANDSHAKES } from "./handshakes.ts";
 import { HTTP2 } from "./http2.ts";
 import { HTTP2_BODIES } from "./http2-bodies.ts";
 import { MANY_IDLE } from "./many-idle.ts";
+import { MESH_PAIR } from "./mesh-pair.ts";
 import { NEW_CONNECTION } from "./new-connection.ts";
 import { OPAQUE_TCP } from "./opaque-tcp.ts";
 import { PLAIN } from "./plain.ts";
@@ -25,6 +26,7 @@ export const SCENARIOS: readonly Scenario[] = [
   SLOW_ENDPOINT,
   MANY_IDLE,
   PROXY_PAIR,
+  MESH_PAIR,
   ...HTTP2,
   ...HTTP2_BODIES,
   ...TLS,

@@ -75,6 +75,8 @@ export interface Scenario {
   readonly endpointDelaysMs: readonly number[];
   /** Proxies in a row, of the same kind. */
   readonly hops: number;
+  /** Weft is a pair of proxies with mutual TLS between them, the others are one. */
+  readonly isMeshPair: boolean;
   /** Connections that are open and idle while the load runs. */
   readonly idleConnections: number;
   /** Requests of the warm-up, for each load; bodies: fewer, 30,000 of 1 MB are 30 GB. */
@@ -97,6 +99,7 @@ export const ORDINARY: Omit<Scenario, "name" | "what" | "loads"> = {
   origin: null,
   endpointDelaysMs: [0],
   hops: 1,
+  isMeshPair: false,
   idleConnections: 0,
   warmRequests: WARM_REQUESTS,
   reference: "nginx",

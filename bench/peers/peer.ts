@@ -31,6 +31,8 @@ export interface Protocols {
 
 export const PLAIN_HTTP1: Protocols = { downstream: "http1", upstream: "http1", tls: false };
 
+export type MeshPlace = "outbound" | "inbound";
+
 export interface StartRequest {
   /** `tcp`: bytes are forwarded and not looked at. */
   readonly mode: "http" | "tcp";
@@ -38,6 +40,8 @@ export interface StartRequest {
   readonly protocols?: Protocols;
   /** Ports on this machine, at least one. */
   readonly upstreams: readonly number[];
+  /** A place in a pair of Weft's: before the client, or before the origin. Absent: in no mesh. */
+  readonly mesh?: MeshPlace;
   /** Threads or processes that forward; 0 means 1 to those who have nothing less. */
   readonly workers: number;
 }

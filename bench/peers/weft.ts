@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { get } from "node:http";
 import { fileURLToPath } from "node:url";
+import { MeshFiles, SERVER_NAME } from "../../test/support/mesh-files.ts";
 import { Metrics } from "../../test/support/metrics.ts";
 import { CERTIFICATE } from "../support/certificate.ts";
 import { Child, startOnFreePorts, TOOL_ENV, untilReady } from "../support/child.ts";
@@ -44,10 +45,34 @@ export interface WeftPeer extends Peer {
 /** Opaque bytes, TLS, and an upstream that speaks something else than the client have to be asked for, and only a file can. */
 function needsFile(request: StartRequest): boolean {
   const { downstream, upstream, tls } = protocolsOf(request);
-  return request.mode === "tcp" || tls || downstream !== upstream;
+  return request.mode === "tcp" || request.mesh !== undefined || tls || downstream !== upstream;
+}
+
+let meshFiles: MeshFiles | null = null;
+
+/** One pair of identities for all runs of this process. */
+function identities(): MeshFiles {
+  if (meshFiles === null) {
+    meshFiles = new MeshFiles();
+    process.once("exit", () => meshFiles?.remove());
+  }
+  return meshFiles;
+}
+
+/** The proxy before the origin: only mesh TLS comes in. */
+function inboundDocuments(port: number, request: StartRequest): readonly object[] {
+  const inbound = { listen: `127.0.0.1:${port}`, target: `127.0.0.1:${request.upstreams[0]}` };
+  const spec = { identity: identities().server, outbound: { listen: "off" }, inbound };
+  return [{ kind: "Proxy", metadata: { name: "bench" }, spec }];
 }
 
 function configFile(port: number, request: StartRequest): string {
+  const documents = request.mesh === "inbound" ? inboundDocuments(port, request) : outboundDocuments(port, request);
+  // JSON is YAML.
+  return documents.map((document) => JSON.stringify({ apiVersion: "weft.dev/v1alpha1", ...document })).join("\n---\n");
+}
+
+function outboundDocuments(port: number, request: StartRequest): readonly object[] {
   const { upstream, tls } = protocolsOf(request);
   const listener = {
     listen: `127.0.0.1:${port}`,
@@ -56,13 +81,12 @@ function configFile(port: number, request: StartRequest): string {
     ...(tls && { tls: CERTIFICATE }),
   };
   const ports = request.mode === "tcp" ? [] : [{ port: 80, protocol: upstream }];
-  const endpoints = request.upstreams.map((one) => ({ address: `127.0.0.1:${one}` }));
-  const documents = [
-    { kind: "Proxy", metadata: { name: "bench" }, spec: { outbound: listener } },
-    { kind: "Service", metadata: { name: "origin" }, spec: { ...(ports.length > 0 && { ports }), endpoints } },
+  const isMesh = request.mesh !== undefined;
+  const endpoints = request.upstreams.map((one) => ({ address: `127.0.0.1:${one}`, ...(isMesh && { identity: SERVER_NAME }) }));
+  return [
+    { kind: "Proxy", metadata: { name: "bench" }, spec: { ...(isMesh && { identity: identities().client }), outbound: listener } },
+    { kind: "Service", metadata: { name: "origin" }, spec: { ...(ports.length > 0 && !isMesh && { ports }), endpoints } },
   ];
-  // JSON is YAML.
-  return documents.map((document) => JSON.stringify({ apiVersion: "weft.dev/v1alpha1", ...document })).join("\n---\n");
 }
 
 export interface WeftExtras {
