@@ -1,4 +1,4 @@
-// Does Weft report the time that it really costs? `node bench/overhead-truth.ts [--rounds 4] [--rate 300] [--quiet]`.
+// Does Weft report the time that it really costs? `node bench/overhead-truth.ts [--rounds 4] [--rate 1000] [--quiet]`.
 //
 // A worker that is blocked for 8 ms every 40 ms (a test hook: POST /test/0/stutter) delays requests in a way that clocks inside its
 // callbacks cannot see by themselves. The same open-loop schedule goes to the origin directly and through Weft, turn by turn; the added
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       rounds: { type: "string", default: "4" },
-      rate: { type: "string", default: "300" },
+      rate: { type: "string", default: "1000" },
       quiet: { type: "boolean", default: false },
     },
   });

@@ -3,8 +3,9 @@
 // node examples/mutual-tls/start.mjs [--seconds N]
 
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { get } from "node:http";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -14,8 +15,41 @@ const STATE = join(HERE, ".weft");
 const READY_MS = 20_000;
 const LOOK_MS = 50;
 
-const seconds = process.argv[2] === "--seconds" ? Number(process.argv[3]) : Number.POSITIVE_INFINITY;
+/** Everything that will listen. */
+const PLACES = {
+  "127.0.0.1": [8080, 8089],
+  "127.0.0.2": [4140, 4143, 4191, 8080],
+  "127.0.0.3": [4143, 4191, 8080],
+};
+
 const started = [];
+
+/** How long to run. */
+function readSeconds([option, value, ...more]) {
+  if (option === undefined) return Number.POSITIVE_INFINITY;
+  const seconds = Number(value);
+  if (option === "--seconds" && more.length === 0 && seconds > 0) return seconds;
+  process.stderr.write("usage: node examples/mutual-tls/start.mjs [--seconds N]\n");
+  process.exit(1);
+}
+
+function isFree(host, port) {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, host, () => server.close(() => resolve(true)));
+  });
+}
+
+async function checkPlaces() {
+  for (const [host, ports] of Object.entries(PLACES)) {
+    for (const port of ports) {
+      if (await isFree(host, port)) continue;
+      process.stderr.write(`example: ${host}:${port} is taken, perhaps by another copy of this example; end what listens there\n`);
+      process.exit(1);
+    }
+  }
+}
 
 function prepare() {
   const built = spawnSync(process.execPath, [join(ROOT, "scripts/run.mjs"), "build"], { stdio: ["ignore", "inherit", "inherit"] });
@@ -76,6 +110,8 @@ function fail(message) {
   process.exit(1);
 }
 
+const seconds = readSeconds(process.argv.slice(2));
+await checkPlaces();
 prepare();
 for (const name of ["frontend", "backend"]) {
   once(
@@ -101,4 +137,3 @@ Everything runs. Try:
 process.once("SIGINT", () => stop(0));
 process.once("SIGTERM", () => stop(0));
 if (Number.isFinite(seconds)) setTimeout(() => stop(0), seconds * 1000);
-if (!existsSync(STATE)) fail("the state is gone");

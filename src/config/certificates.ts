@@ -1,7 +1,9 @@
 // Certificates of listeners: PEM files to what a worker needs. What is refused, and how it is told: pem-files.ts.
 //
 // A `tls` key has one pair of files or a list of them. Of a list clients get the certificate that has the name they ask for, else the first.
-// A name in two certificates, and one behind the first without any name, are warnings: somebody expects them to be used.
+// A name in two certificates, and one behind the first without any name, are warnings: somebody expects them to be used. Keys of different
+// kinds in one list are refused: Node puts the chosen certificate beside the first one, in the slot of its kind, and OpenSSL
+// then answers with whichever kind the client likes better, the wrong name included.
 
 import type { X509Certificate } from "node:crypto";
 import { PemReader } from "./pem-files.ts";
@@ -48,12 +50,19 @@ export function compileTls(
   }
   const places = new Map<string, string>();
   const pairs: Pair[] = [];
+  let firstKind: string | null = null;
   for (const [index, entry] of list.entries()) {
     const place = "cert" in files ? path : [...path, index];
     const reader = new PemReader(context, place, { ...entry });
     const pair = reader.pair();
     if (pair === null) continue;
     const { certFile, keyFile, leaf, cert, key } = pair;
+    const kind = kindOf(leaf);
+    firstKind ??= kind;
+    if (kind !== firstKind) {
+      reader.report("key", `is an ${kind} key, and the first of the list an ${firstKind} one`, "use one kind, or listeners of their own");
+      continue;
+    }
     const names = namesOf(leaf);
     pairs.push({ shown: { certFile, keyFile, ...describe(leaf) }, named: { names, cert, key } });
     if (index > 0 && names.length === 0) {
@@ -70,6 +79,11 @@ export function compileTls(
     tls: { ...first.shown, ...(others.length > 0 && { others: others.map(({ shown }) => shown) }) },
     certificate: { listener, ...first.named, others: others.map(({ named }) => named) },
   };
+}
+
+/** `RSA`, `EC`, `ED25519`: OpenSSL has one place for each. */
+function kindOf({ publicKey }: X509Certificate): string {
+  return (publicKey.asymmetricKeyType ?? "unknown").toUpperCase();
 }
 
 function describe({ subject, subjectAltName, fingerprint256, validTo }: X509Certificate): Omit<TlsCertificate, "certFile" | "keyFile"> {

@@ -69,7 +69,7 @@ const IDENTITY_MAX = 253;
 
 const name = (about: string, byDefault: string | null = null) => key(z.string().refine(isServiceName), "name", NAME_RULE, about, byDefault);
 const port = (about: string) => key(z.int().min(1).max(65535), "whole number", "a port number from 1 to 65535", about);
-const yes = (about: string) => key(z.boolean(), "boolean", "true or false", about, "false");
+const yes = (about: string, byDefault = "false") => key(z.boolean(), "boolean", "true or false", about, byDefault);
 const reference = (expects: string, about: string) => key(z.string(), "reference", expects, about);
 const protocol = (about: string, byDefault: string) => oneOf(PROTOCOLS, about, byDefault).optional();
 const map = <S extends z.core.$ZodLooseShape>(shape: S, about: string) => described(z.strictObject(shape), about);
@@ -239,7 +239,7 @@ const proxySpec = map(
     admin: map(
       {
         listen: addressOrOff("Metrics, readiness and the like.", ADMIN_LISTEN),
-        shutdownEndpoint: yes("`POST /shutdown` of a loopback client drains the proxy.").optional(),
+        shutdownEndpoint: yes("`POST /shutdown` of a loopback client drains the proxy.", "true").optional(),
       },
       "The admin server.",
     ).optional(),

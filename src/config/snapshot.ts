@@ -144,7 +144,7 @@ export interface ProxySnapshot {
   readonly redirectedPorts?: readonly ListenerSnapshot[];
   readonly outbound: OutboundRules;
   readonly admin: HostPort | null;
-  /** `POST /shutdown` of a loopback client drains the proxy; otherwise it is 404, as Linkerd's is by default. */
+  /** `POST /shutdown` of a loopback client drains the proxy; otherwise it is 404. */
   readonly shutdownEndpoint: boolean;
   /** Add X-Forwarded-For and Via. */
   readonly forwarded: boolean;

@@ -214,6 +214,15 @@ describe("a list of certificates", () => {
     assert.match(said("[]"), /spec\.inbound\.tls has 0 certificates; leave tls out/);
   });
 
+  it("has keys of one kind, as OpenSSL would take another kind's certificate for the name", () => {
+    const rsa = authority.issue({ names: ["r.example"], keyKind: "rsa2048" });
+    const pair = `{cert: ${write("r.crt", rsa.cert)}, key: ${write("r.key", rsa.key)}}`;
+    assert.match(
+      said(`[${make("a", ["a.example"])}, ${pair}]`),
+      /spec\.inbound\.tls\[1\]\.key is "r\.key", which is an RSA key, and the first of the list an EC one; use one kind, or listeners of their own/,
+    );
+  });
+
   it("is not without end", () => {
     const pair = make("a", ["a.example"]);
     assert.match(said(`[${new Array<string>(LISTENER_CERTIFICATES_MAX + 1).fill(pair).join(", ")}]`), /has 257 certificates; 256 at most/);

@@ -12,6 +12,9 @@ export type ServiceKind = (typeof SERVICE_KINDS)[number];
 /** Every so many-th answer of the uneven service is late. */
 const UNEVEN_EVERY = 10;
 
+/** All answers are of one length, which is told: ab takes another length for a failure, and keeps no connection alive without it. */
+const BODY_BYTES = 32;
+
 /** Milliseconds before the answer to the n-th request. */
 function delayMs(kind: ServiceKind, n: number): number {
   switch (kind) {
@@ -31,8 +34,8 @@ function serve(kind: ServiceKind): void {
     requests += 1;
     request.resume();
     const answer = (): void => {
-      response.writeHead(200, { "content-type": "text/plain", "x-served-by": kind });
-      response.end(`hello from the ${kind} service\n`);
+      response.writeHead(200, { "content-type": "text/plain", "content-length": BODY_BYTES, "x-served-by": kind });
+      response.end(`hello from the ${kind} service`.padEnd(BODY_BYTES - 1) + "\n");
     };
     const wait = delayMs(kind, requests);
     if (wait === 0) answer();

@@ -76,7 +76,7 @@ export const ERRORS = {
   WEFT_FAIL_FAST: { id: 63, origin: "upstream", status: 504, close: true, retry: "never", label: "failfast", cause: "No endpoint of the service was ready within failFastTimeoutMs." },
   WEFT_LOAD_SHED: { id: 64, origin: "internal", status: 503, close: true, retry: "never", label: "loadshed", cause: "More requests wait than pendingRequestsMax." },
   WEFT_UPSTREAM_CLOSED: { id: 65, origin: "upstream", status: 502, close: true, retry: "if-reused-connection", label: "i/o", cause: "The upstream closed the connection before its response was complete." },
-  WEFT_UPSTREAM_PROTOCOL: response502(66, "The upstream's response breaks HTTP."),
+  WEFT_UPSTREAM_PROTOCOL: response502(66, "The upstream's response breaks HTTP; a service that speaks HTTP/2 only is declared so (ports: protocol: http2)."),
   WEFT_RESPONSE_TIMEOUT: { id: 67, origin: "upstream", status: 504, close: false, retry: "never", label: "response timeout", cause: "The upstream did not begin its response within responseTimeoutMs." },
   WEFT_LOOP: { id: 68, origin: "internal", status: 508, close: true, retry: "never", label: "loop", cause: "The endpoint, or the address that a redirected connection was made to, is one of this proxy's own listeners." },
   WEFT_WRITE_STALLED: { id: 69, origin: "upstream", status: 504, close: true, retry: "never", label: "write deadline", cause: "The upstream took less than writeMinBytesPerSecond for writeDeadlineMs." },
