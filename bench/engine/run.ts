@@ -4,7 +4,7 @@
 // time of a quick run did not suffice are all said in the result. Nothing that it starts outlives it.
 
 import { Generator } from "../load/generator.ts";
-import type { LoadTool } from "../load/scenario.ts";
+import type { LoadTool, Scenario } from "../load/scenario.ts";
 import { TOOLS, type Tool, versionOf } from "../load/tools.ts";
 import { NGINX } from "../peers/nginx.ts";
 import { type OriginName, ORIGINS } from "../peers/start.ts";
@@ -87,13 +87,19 @@ export async function runBench(request: RunRequest): Promise<BenchResult> {
   );
   const context: RunContext = { request, installed, originName, generator: new Generator(), progress, beganMs, pace: null };
   const scenarios: ScenarioResult[] = [];
+  const failed: Scenario[] = [];
   const notes: string[] = [];
   try {
     let estimatedMs = 0;
     for (const scenario of request.scenarios) {
       // How the estimates so far compare with the clock: they are the same kind of guess.
       const pace = estimatedMs === 0 ? null : (performance.now() - beganMs) / estimatedMs;
-      const result = await runScenario(scenario, { ...context, pace });
+      const result = await runScenario(scenario, { ...context, pace }).catch((error: Error) => {
+        // Half an hour of finished scenarios is not thrown away for one that could not be run; the last one's error is, if nothing is left.
+        if (scenarios.length === 0 && scenario === request.scenarios.at(-1)) throw error;
+        failed.push(scenario);
+        return `${scenario.name} FAILED and has no figures: ${error.message}`;
+      });
       if (typeof result === "string") {
         notes.push(`${result}.`);
         continue;
@@ -119,10 +125,14 @@ export async function runBench(request: RunRequest): Promise<BenchResult> {
     versions: versionsOf(scenarios, tools),
     scenarios: scenarios.map((scenario) => ({ ...scenario, skipped: withoutNames(scenario.skipped, skipped) })),
     skipped,
-    verdicts: scenarios.flatMap((scenario) => {
-      const definition = request.scenarios.find((one) => one.name === scenario.name)!;
-      return verdictsOf(definition, scenario.subjects, scenario.selfChecks);
-    }),
+    verdicts: [
+      ...scenarios.flatMap((scenario) => {
+        const definition = request.scenarios.find((one) => one.name === scenario.name)!;
+        return verdictsOf(definition, scenario.subjects, scenario.selfChecks);
+      }),
+      // Its bars are unknown, which is not the same as not asked for.
+      ...failed.flatMap((scenario) => verdictsOf(scenario, [], [])),
+    ],
     beforeAfter: null,
     footprint: null,
     notes,

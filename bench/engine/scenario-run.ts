@@ -128,24 +128,19 @@ class ScenarioRun {
   }
 
   async run(startedAtMs: number): Promise<ScenarioResult> {
-    const { request } = this.#context;
-    const idle: Awaited<ReturnType<typeof openIdle>> = [];
     try {
       await this.#start();
       for (const subject of this.#subjects) await this.#warm(subject);
-      const count = request.quick ? Math.min(this.#scenario.idleConnections, QUICK.idleConnections) : this.#scenario.idleConnections;
-      for (const subject of this.#subjects) if (count > 0) idle.push(...(await openIdle(subject.port, count)));
       const weft = this.#subjects.find((subject) => subject.role === "weft");
       const bytes = weft === undefined ? null : await bodyBytes(weft.chain[0]!);
       for (const chosen of this.#loads) await this.#measure(chosen);
       const subjects: SubjectResult[] = [];
       for (const subject of this.#subjects) {
         const runtime = subject === weft && bytes !== null ? await this.#weftRuntime(subject, bytes) : null;
-        subjects.push(resultOf(subject, runtime));
+        subjects.push(resultOf(subject, runtime, this.#memoryAtEnd(subject)));
       }
       return this.#result(startedAtMs, subjects);
     } finally {
-      closeAll(idle);
       await stopAll(this.#subjects.flatMap((subject) => subject.chain));
     }
   }
@@ -243,13 +238,36 @@ class ScenarioRun {
     const { generator, beganMs } = this.#context;
     const order = orderFor(chosen, subject, this.#context, index + 1);
     const place = { index, position, startedAtMs: performance.now() - beganMs };
-    const round = await this.#guard(subject, () => runRound(subject, order, place, { origins: this.#origins, generator }));
+    const around = { origins: this.#origins, generator };
+    const round = await this.#guard(subject, () => this.#besideIdle(subject, () => runRound(subject, order, place, around)));
     if (round === null) return;
     subject.rounds.push(round);
     if (round.errors > 0) {
       const where = `${chosen.load.id} loop, round ${index}`;
       this.#fail(subject, `${where}: ${round.errors} of ${round.requests} requests failed: ${round.errorDetail}`);
     }
+  }
+
+  /**
+   * With the scenario's idle connections open. They are this subject's alone and close afterwards: those of all subjects together
+   * would be more descriptors than a process may have, and the others' proxies would hold theirs for nothing.
+   */
+  async #besideIdle<T>(subject: Subject, work: () => Promise<T>): Promise<T> {
+    const { idleConnections } = this.#scenario;
+    const count = this.#context.request.quick ? Math.min(idleConnections, QUICK.idleConnections) : idleConnections;
+    const idle = count === 0 ? [] : await openIdle(subject.port, count);
+    try {
+      return await work();
+    } finally {
+      closeAll(idle);
+    }
+  }
+
+  /** Beside the idle connections, where there are any: the rounds read it while they were open. */
+  #memoryAtEnd(subject: Subject): SubjectResult["memoryAtEnd"] {
+    if (subject.failure !== null) return null;
+    const last = subject.rounds.at(-1);
+    return this.#scenario.idleConnections > 0 && last !== undefined ? last.memory : memoryOf(subject.chain);
   }
 
   /** What goes wrong with one subject is its failure, not the run's. */
@@ -282,7 +300,7 @@ class ScenarioRun {
   }
 }
 
-function resultOf(subject: Subject, weft: WeftRuntime | null): SubjectResult {
+function resultOf(subject: Subject, weft: WeftRuntime | null, memoryAtEnd: SubjectResult["memoryAtEnd"]): SubjectResult {
   return {
     name: subject.name,
     role: subject.role,
@@ -294,7 +312,7 @@ function resultOf(subject: Subject, weft: WeftRuntime | null): SubjectResult {
     warmUp: subject.warmUp,
     rounds: subject.rounds,
     memoryAtStart: subject.memoryAtStart,
-    memoryAtEnd: subject.failure === null ? memoryOf(subject.chain) : null,
+    memoryAtEnd,
     weft,
   };
 }

@@ -16,6 +16,8 @@ function openOne(port: number): Promise<Socket> {
       reject(error);
     };
     socket.once("error", fail);
+    // Closed without a word: refused.
+    socket.once("close", () => fail(new Error(`port ${port} closed the connection`)));
     socket.once("connect", () => socket.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`));
     // The answer is smaller than one segment; its first bytes mean that it is here.
     socket.once("data", () => {
@@ -27,11 +29,18 @@ function openOne(port: number): Promise<Socket> {
   });
 }
 
+/** All of them or none: those that were opened before one failed are closed again. */
 export async function openIdle(port: number, count: number): Promise<Socket[]> {
   const sockets: Socket[] = [];
   while (sockets.length < count) {
     const batch = Array.from({ length: Math.min(BATCH, count - sockets.length) }, () => openOne(port));
-    sockets.push(...(await Promise.all(batch)));
+    const outcomes = await Promise.allSettled(batch);
+    for (const outcome of outcomes) if (outcome.status === "fulfilled") sockets.push(outcome.value);
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failed !== undefined) {
+      closeAll(sockets);
+      throw failed.reason;
+    }
   }
   return sockets;
 }

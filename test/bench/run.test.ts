@@ -2,10 +2,14 @@
 // agree with each other; no figure is held against a clock.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { before, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { decodeFromCompressedBase64 } from "hdr-histogram-js";
 import type { RunRequest } from "../../bench/engine/request.ts";
 import { runBench } from "../../bench/engine/run.ts";
+import { closeAll, openIdle } from "../../bench/load/idle-connections.ts";
 import { CLOSED_LOOP, type Load, OPEN_LOOP, ORDINARY, type Scenario } from "../../bench/load/scenario.ts";
 import { WEBSOCKET_ECHO } from "../../bench/load/websocket-echo.ts";
 import { LINKERD2_PROXY } from "../../bench/peers/linkerd2-proxy.ts";
@@ -149,4 +153,56 @@ test("an origin that works hard for every answer is found: it is the bottleneck,
     checks.some((check) => check.name === "origin-cpu" || check.name === "direct" || check.name === "others"),
     JSON.stringify(scenarios[0]!.selfChecks),
   );
+});
+
+test("a scenario that cannot be run keeps the figures of those before it, is named with its error, and its bars are unknown", async () => {
+  const broken: Scenario = {
+    ...OWN,
+    name: "broken",
+    get origin(): never {
+      throw new Error("no origin today");
+    },
+    bars: [{ measure: "cpu", load: "closed", against: "nginx", bar: 1, goal: 1 }],
+  };
+  const both = await runBench(request([{ ...OWN, loads: [OWN_CLOSED] }, broken]));
+  assert.deepEqual(
+    both.scenarios.map((scenario) => scenario.name),
+    ["own"],
+  );
+  assert.equal(both.notes[0], "broken FAILED and has no figures: no origin today.");
+  assert.deepEqual(
+    both.verdicts.map((verdict) => verdict.state),
+    ["unknown"],
+  );
+  await assert.rejects(runBench(request([broken])), /no origin today/);
+});
+
+test("idle connections: a subject's memory is the one that was read beside them", async () => {
+  const many: Scenario = { ...OWN, name: "many", loads: [OWN_CLOSED], idleConnections: 200 };
+  const { scenarios } = await runBench(request([many]));
+  const weft = scenarios[0]?.subjects.find((one) => one.name === "weft");
+  assert.equal(weft?.failure, null);
+  assert.deepEqual(weft?.memoryAtEnd, weft?.rounds[0]?.memory);
+});
+
+test("idle connections are all there, or none: those before a refused one are closed", async () => {
+  let open = 0;
+  let most = 250;
+  const server = createServer((socket) => {
+    if (open >= most) return void socket.destroy();
+    open++;
+    socket.on("error", () => {});
+    socket.once("close", () => open--);
+    socket.once("data", () => socket.write("HTTP/1.1 204 No Content\r\n\r\n"));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  const sockets = await openIdle(port, 250);
+  assert.equal(open, 250);
+  closeAll(sockets);
+  while (open > 0) await setTimeout(5);
+  most = 120;
+  await assert.rejects(openIdle(port, 250));
+  while (open > 0) await setTimeout(5);
+  server.close();
 });
