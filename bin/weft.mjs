@@ -9,12 +9,9 @@ if (major < 22 || (major === 22 && Number(version[1]) < 18)) {
   process.exit(1);
 } else {
   import("../dist/cli/main.js").catch(function (error) {
-    process.stderr.write(
-      "weft: " +
-        (error && error.code === "ERR_MODULE_NOT_FOUND" ? "not built yet; run `npm run build` first\n" : "") +
-        (error && error.stack) +
-        "\n",
-    );
+    var main = String(new URL("../dist/cli/main.js", import.meta.url));
+    var isUnbuilt = error && error.code === "ERR_MODULE_NOT_FOUND" && error.url === main;
+    process.stderr.write("weft: " + (isUnbuilt ? "not built yet; run `npm run build` first" : error && error.stack) + "\n");
     process.exit(1);
   });
 }

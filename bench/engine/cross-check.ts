@@ -21,7 +21,7 @@ const LATENCY_TOLERANCE = 0.15;
 /** Few answers make a p99, and any hiccup of the machine is in it. */
 const TAIL_TOLERANCE = 0.35;
 /** Runs of each, in turns; the median counts. */
-const RUNS = 3;
+const RUNS = 5;
 const SLOW_PATH = "/slow?ms=5";
 const CONNECTIONS = 8;
 const SECONDS = 1;

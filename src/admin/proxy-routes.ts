@@ -1,7 +1,7 @@
 // The admin routes of a proxy, by Linkerd's table (linkerd.md 1.2), plus /stats.json and /config.json.
 //
 //   /live /ready /metrics        anybody, by any name: probes and scrapers
-//   /stats.json                  anybody, by address
+//   / /stats.json                anybody, by address
 //   /config.json /env.json /proxy-log-level /shutdown    clients on this machine only
 //
 // Where we differ from Linkerd: /env.json is for this machine only and hides what looks like a secret, because the
@@ -38,10 +38,28 @@ export interface AdminSource {
 
 const JSON_TYPE = { "content-type": "application/json" };
 
+/** For who comes by browser or curl without knowing any of them. */
+const INDEX = [
+  "Weft, admin port of a proxy",
+  "",
+  "GET  /ready            200 when it serves, else 503",
+  "GET  /live             200",
+  "GET  /metrics          for Prometheus",
+  "GET  /stats.json       percentiles, endpoints, pools, workers",
+  "",
+  "From this machine only:",
+  "GET  /config.json      the running configuration",
+  "GET  /env.json         its environment",
+  "GET  /proxy-log-level  PUT changes it",
+  "POST /shutdown         drains, then ends",
+  "",
+].join("\n");
+
 /** Adds the routes. Everything else is 404 with an empty body. */
 export function proxyRoutes(server: AdminServer, source: AdminSource): void {
   const open = { openToNames: true };
   const local = { loopbackOnly: true };
+  server.route("GET", "/", () => textResponse(200, INDEX));
   server.route("*", "/live", () => textResponse(200, "live\n"), open);
   server.route("*", "/ready", () => (source.isReady() ? textResponse(200, "ready\n") : textResponse(503, "not ready\n")), open);
   server.route("*", "/metrics", (request) => metricsResponse(source, request), open);

@@ -22,6 +22,11 @@ export class ClientAccess {
     this.#transport = transport;
   }
 
+  /** An answer of Weft's own, or an exchange that broke, among the errors of the side that the client came in at. */
+  countError(label: string): void {
+    this.#context.counters.httpError(this.#listener.snapshot.direction, label);
+  }
+
   /** The client's address for X-Forwarded-For, null while `forwarded` is off. */
   get forwardedFor(): Buffer | null {
     if (!this.#context.forwarded) return null;

@@ -202,8 +202,8 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
       default:
         this.#phase = Phase.wait;
     }
-    this.#exchange ??= new Exchange(this.#context, this);
-    this.#exchange.begin(head, this.#access.route(head), this.#access.forwardedFor, this.#access.peer);
+    this.#exchange ??= new Exchange(this.#context, this, this.#access);
+    this.#exchange.begin(head, this.#access.route(head));
   }
 
   #isOverBodyLimit(bytes: number): boolean {
@@ -433,7 +433,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     const exchange = this.#exchange;
     const isInFlight = exchange !== null && !exchange.isIdle;
     if (isInFlight) exchange.onDownstreamReset(ResetReason.downstreamProtocol);
-    this.#context.counters.error(errorRow(errorId).label, null);
+    this.#access.countError(errorRow(errorId).label);
     if (this.#writer.hasBegun) this.#close(true);
     else this.sendError(errorId, detail);
   }
@@ -556,7 +556,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     this.#phase = Phase.closed;
     if (this.#exchange?.isTunnel === true && this.#context.accessLog !== null)
       recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
-    if (errno === UV_ETIMEDOUT) this.#context.counters.error(ERRORS.WEFT_WRITE_DEADLINE.label, null);
+    if (errno === UV_ETIMEDOUT) this.#access.countError(ERRORS.WEFT_WRITE_DEADLINE.label);
     const exchange = this.#exchange;
     if (exchange !== null && !exchange.isIdle) exchange.onDownstreamReset(ResetReason.downstreamClosed);
     this.#giveBackSlot();
@@ -588,7 +588,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     const exchange = this.#exchange;
     if (exchange !== null && !exchange.isIdle) {
       exchange.onDownstreamReset(ResetReason.drained);
-      this.#context.counters.error(ERRORS.WEFT_DRAINED.label, null);
+      this.#access.countError(ERRORS.WEFT_DRAINED.label);
       if (!this.#writer.hasBegun) {
         this.#writer.error(ERRORS.WEFT_DRAINED.id, "", true);
         this.#close(false);

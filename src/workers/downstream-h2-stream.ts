@@ -65,7 +65,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
 
   constructor(connection: DownstreamH2) {
     this.#connection = connection;
-    this.#exchange = new Exchange(connection.context, this);
+    this.#exchange = new Exchange(connection.context, this, connection.access);
   }
 
   begin(stream: H2Stream, index: number): void {
@@ -116,12 +116,12 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   #beginExchange(head: MessageHead): void {
     const { access } = this.#connection;
     const route = head.method === Method.connect ? access.tunnelRoute(head) : access.route(head);
-    this.#exchange.begin(head, route, access.forwardedFor, access.peer);
+    this.#exchange.begin(head, route);
   }
 
   onHeadRefused(errorId: number, isEnd: boolean): void {
     this.#isRequestRead = isEnd;
-    this.#connection.context.counters.error(errorRow(errorId).label, null);
+    this.#connection.access.countError(errorRow(errorId).label);
     this.sendError(errorId, "");
   }
 
@@ -186,7 +186,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   /** Nothing more of this request is wanted. */
   #refuse(errorId: number): void {
     if (!this.#exchange.isIdle) this.#exchange.onDownstreamReset(ResetReason.downstreamProtocol);
-    this.#connection.context.counters.error(errorRow(errorId).label, null);
+    this.#connection.access.countError(errorRow(errorId).label);
     if (this.#hasBegun) this.resetDownstream(ResetReason.downstreamProtocol);
     else this.sendError(errorId, "");
   }
@@ -408,7 +408,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
       this.#stalledBytes = queued;
       this.#stalledSince = now;
     } else if (now - this.#stalledSince > limits.writeDeadlineMs) {
-      this.#connection.context.counters.error(ERRORS.WEFT_WRITE_DEADLINE.label, null);
+      this.#connection.access.countError(ERRORS.WEFT_WRITE_DEADLINE.label);
       if (!this.#exchange.isIdle) this.#exchange.onDownstreamReset(ResetReason.deadline);
       this.resetDownstream(ResetReason.downstreamClosed);
       return;
@@ -451,7 +451,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   cut(): void {
     if (!this.#exchange.isIdle) {
       this.#exchange.onDownstreamReset(ResetReason.drained);
-      this.#connection.context.counters.error(ERRORS.WEFT_DRAINED.label, null);
+      this.#connection.access.countError(ERRORS.WEFT_DRAINED.label);
     }
     if (this.#stream === null) return;
     if (this.#answeredAt !== 0) this.#stopRequest();

@@ -115,7 +115,7 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
   onPong(): void {}
 
   onConnectionError(h2code: number, why: string): void {
-    this.context.counters.error(ERRORS.WEFT_H2_PROTOCOL.label, null);
+    this.access.countError(ERRORS.WEFT_H2_PROTOCOL.label);
     this.context.log("debug", "[WEFT_H2_PROTOCOL] a client broke HTTP/2; its connection was closed", { why, h2code });
     this.#closeWhenSent();
   }
@@ -188,7 +188,7 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
   onClosed(errno: number): void {
     this.#phase = Phase.closed;
     this.context.loop.sweepables.delete(this);
-    if (errno === UV_ETIMEDOUT) this.context.counters.error(ERRORS.WEFT_WRITE_DEADLINE.label, null);
+    if (errno === UV_ETIMEDOUT) this.access.countError(ERRORS.WEFT_WRITE_DEADLINE.label);
     this.#h2.transportClosed();
     for (const side of [...this.#streams]) side.onConnectionClosed();
     this.#owner.onConnectionClosed(this, errno);
@@ -196,7 +196,7 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
 
   sweep(now: number): void {
     if (this.#blockSince !== 0 && now - this.#blockSince > this.context.shared.limits.headerDeadlineMs) {
-      this.context.counters.error(ERRORS.WEFT_HEADER_DEADLINE.label, null);
+      this.access.countError(ERRORS.WEFT_HEADER_DEADLINE.label);
       this.#close(true);
       return;
     }

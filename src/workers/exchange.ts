@@ -25,6 +25,7 @@ import {
 import { grpcStatusFor, isGrpc, NO_GRPC_STATUS } from "../core/http/grpc.ts";
 import { Framing, isIdempotent, type MessageHead, Method } from "../core/http/head.ts";
 import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
+import type { ClientAccess } from "./client-access.ts";
 import type { ClientPeer } from "./client-peer.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
@@ -46,6 +47,7 @@ const REFUSED_ATTEMPTS_MAX = 5;
 export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Waiter, Timed {
   readonly #context: ForwarderContext;
   readonly #downstream: DownstreamStream;
+  readonly #access: ClientAccess;
   #phase: number = Phase.idle;
   #head: MessageHead | null = null;
   #forwardedFor: Buffer | null = null;
@@ -88,9 +90,10 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   waitTicket = 0;
   wantsRaw = false;
 
-  constructor(context: ForwarderContext, downstream: DownstreamStream) {
+  constructor(context: ForwarderContext, downstream: DownstreamStream, access: ClientAccess) {
     this.#context = context;
     this.#downstream = downstream;
+    this.#access = access;
   }
 
   get isIdle(): boolean {
@@ -123,14 +126,14 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   }
 
   /** A request head arrived and was routed. The head stays valid until the exchange is done. */
-  begin(head: MessageHead, route: Route, forwardedFor: Buffer | null, peer: ClientPeer | null): void {
+  begin(head: MessageHead, route: Route): void {
     const loop = this.#context.loop;
     if (!this.#isRecorded) this.#recordOverhead();
     loop.touch(this);
     this.#phase = Phase.assigning;
     this.#head = head;
-    this.#forwardedFor = forwardedFor;
-    this.#peer = peer;
+    this.#forwardedFor = this.#access.forwardedFor;
+    this.#peer = this.#access.peer;
     this.#hasInformed = false;
     this.#service = route.service;
     this.#endpoint = null;
@@ -275,7 +278,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     // The client's doing: an error of the proxy's statistics, not a failure of the service.
     if (reason === ResetReason.downstreamClosed) {
       this.#errorId = ERRORS.WEFT_DOWNSTREAM_CLOSED.id;
-      this.#context.counters.error(ERRORS.WEFT_DOWNSTREAM_CLOSED.label, this.#service);
+      this.#access.countError(ERRORS.WEFT_DOWNSTREAM_CLOSED.label);
     }
     this.#done();
   }
@@ -419,7 +422,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
       this.#answerError(errorId, this.#endpoint?.address ?? "");
       return;
     }
-    this.#context.counters.error(row.label, this.#service);
+    this.#access.countError(row.label);
     this.#failCall(NO_GRPC_STATUS, row.label);
     this.#done();
     this.#downstream.resetDownstream(reason);
@@ -445,7 +448,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     const row = errorRow(errorId);
     this.#errorId = errorId;
     this.#status = row.status;
-    this.#context.counters.error(row.label, this.#service);
+    this.#access.countError(row.label);
     if (this.#service !== null && this.#endpoint === null) this.#service.recordSynthesized(row.status, row.label);
     this.#failCall(grpcStatusFor(row.status), row.label);
     this.#done();

@@ -14,7 +14,6 @@ import type { H2Shared } from "./h2-shared.ts";
 import type { InboundGate } from "./inbound-gate.ts";
 import type { MeshTls } from "./mesh-tls.ts";
 import type { Router } from "./router.ts";
-import type { Service } from "./service.ts";
 import type { TlsContext } from "./tls-context.ts";
 import type { WorkerLoop } from "./worker-loop.ts";
 
@@ -51,8 +50,8 @@ export interface ForwarderContext {
 /** Rare events by name; the common ones have slots of their own. */
 export interface Counters {
   retried(): void;
-  /** An answer of Weft's own, or an exchange that broke. `service` null: none was found. */
-  error(label: string, service: Service | null): void;
+  /** An answer of Weft's own, or an exchange that broke. */
+  httpError(direction: string, label: string): void;
   detected(direction: string, result: string): void;
   tcpError(direction: string, label: string): void;
 }

@@ -3,7 +3,6 @@
 import type { MetricName } from "../core/telemetry/metric-names.ts";
 import type { Recorder } from "../core/telemetry/recorder.ts";
 import type { Counters } from "./forwarder-context.ts";
-import type { Service } from "./service.ts";
 
 export class ForwarderCounters implements Counters {
   readonly #recorder: Recorder;
@@ -26,9 +25,9 @@ export class ForwarderCounters implements Counters {
     this.#count("proxy_reused_connection_retries_total", {}, "retried");
   }
 
-  error(label: string, service: Service | null): void {
-    const isInbound = service !== null && service.key.startsWith("inbound/");
-    this.#count(isInbound ? "inbound_http_errors_total" : "outbound_http_errors_total", { error: label }, `http ${isInbound} ${label}`);
+  httpError(direction: string, label: string): void {
+    const metric = direction === "inbound" ? "inbound_http_errors_total" : "outbound_http_errors_total";
+    this.#count(metric, { error: label }, `http ${direction} ${label}`);
   }
 
   detected(direction: string, result: string): void {

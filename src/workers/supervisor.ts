@@ -30,6 +30,7 @@ import { IdentityError } from "./identity/identity-failure.ts";
 import { ProxyIdentity } from "./identity/proxy-identity.ts";
 import { isListenError, ListenError } from "./listen-error.ts";
 import { GatheredLog, Logger } from "./log.ts";
+import { reloadSummary } from "./reload-summary.ts";
 import { Resolver } from "./resolver.ts";
 import { SupervisorMetrics } from "./supervisor-metrics.ts";
 import { TicketKeys } from "./ticket-keys.ts";
@@ -360,7 +361,8 @@ class Supervisor {
     await this.#resolver.settled(FIRST_LOOKUPS_MS);
     // Connections that the kernel has accepted at a listener that goes still arrive under its id.
     const going = before.listeners.filter(({ id }) => prepared.listeners.every((listener) => listener.id !== id));
-    this.#send(this.#state.replace(snapshot, [...prepared.listeners, ...going]));
+    const update = this.#state.replace(snapshot, [...prepared.listeners, ...going]);
+    this.#send(update);
     this.#resolver.setNames(this.#state.names);
     await prepared.commit();
     this.#identity.apply(snapshot.identity);
@@ -369,7 +371,8 @@ class Supervisor {
     const { log } = this.#logger;
     if (String(snapshot.workers) !== String(before.workers)) log("warn", "another number of workers takes a restart");
     if (JSON.stringify(snapshot.admin) !== JSON.stringify(before.admin)) log("warn", "another admin address takes a restart");
-    log("info", "configuration applied", { version: this.#state.version, services: snapshot.services.length });
+    const { version } = this.#state;
+    log("info", "configuration applied", { version, services: snapshot.services.length, ...reloadSummary(before, update) });
   }
 }
 

@@ -172,9 +172,21 @@ for (const backend of BACKENDS) {
     assert.deepEqual(JSON.parse((await ask(port, "GET", "/config.json")).body.toString()), proxy.config());
   });
 
+  test(`${backend}: / names every route that there is`, async (t) => {
+    const { port } = await serve(t);
+    const index = await ask(port, "GET", "/");
+    assert.equal(index.status, 200);
+    for (const line of index.body.toString().matchAll(/^(GET|POST) +(\/\S+)/gm)) {
+      assert.notEqual((await ask(port, "HEAD", line[2]!)).status, 404, line[2]);
+    }
+    for (const path of ["/ready", "/live", "/metrics", "/stats.json", "/config.json", "/env.json", "/proxy-log-level", "/shutdown"]) {
+      assert.ok(index.body.includes(` ${path}`), path);
+    }
+  });
+
   test(`${backend}: everything else is 404 with an empty body`, async (t) => {
     const { port } = await serve(t);
-    for (const path of ["/", "/tasks", "/metrics/", "/env.json/x", "//live"]) {
+    for (const path of ["/tasks", "/metrics/", "/env.json/x", "//live"]) {
       const answer = await ask(port, "GET", path);
       assert.equal(answer.status, 404, path);
       assert.equal(answer.body.length, 0);

@@ -130,3 +130,20 @@ describe("errors", () => {
       assert.ok(metrics.sum("outbound_http_errors_total", { error }) > 0, error);
   });
 });
+
+describe("errors of clients at an inbound listener", () => {
+  const s = scenario(
+    async () => ({ app: await startApp() }),
+    (o) => ({ services: { app: { endpoints: [o.app.address] } }, inbound: { target: o.app.address } }),
+  );
+
+  it("are counted there, the malformed request too that was never routed", async () => {
+    const wire = await connect(s.proxy.listener("inbound"));
+    await wire.send("GET / HTTP/1.1\r\nHost : x\r\n\r\n");
+    assert.equal((await wire.expectResponse()).status, 400);
+    const metrics = await s.proxy.metrics();
+    assert.equal(metrics.sum("inbound_http_errors_total"), 1);
+    assert.equal(metrics.sum("outbound_http_errors_total"), 0);
+    assert.equal(s.origins.app.requests.length, 0);
+  });
+});

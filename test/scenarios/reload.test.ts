@@ -106,6 +106,20 @@ describe("reload", () => {
     client.destroy();
   });
 
+  it("says in one line of the log what it changed", async () => {
+    const { a, b } = s.origins;
+    await s.proxy.reconfigure({ services: { web: { endpoints: [a.address] }, old: { endpoints: [b.address] } } });
+    const from = s.proxy.log.length;
+    await s.proxy.reconfigure({ services: { web: { endpoints: [b.address] }, fresh: { endpoints: [b.address] } } });
+    const applied = (): string | undefined => s.proxy.log.slice(from).match(/.*configuration applied.*/)?.[0];
+    await waitUntil("the line", () => applied() !== undefined);
+    assert.match(
+      applied()!,
+      /"servicesAdded":\["default\/fresh"\],"servicesChanged":\["default\/web"\],"servicesRemoved":\["default\/old"\]/,
+    );
+    await s.proxy.reconfigure({ services: { web: { endpoints: [a.address] } } });
+  });
+
   it("keeps the running configuration when the new one has a mistake, and says so", async () => {
     const before = (await s.proxy.metrics()).sum("proxy_config_reloads_total");
     s.proxy.configure({ services: { web: { endpoints: ["127.0.0.1:99999"] } } });
