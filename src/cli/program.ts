@@ -4,6 +4,8 @@ import { Command, CommanderError, Option } from "commander";
 import { BAD_CONFIGURATION } from "../config/problem.ts";
 import { addIdentity, addIdentityController } from "./identity-program.ts";
 import { addInit } from "./init/init-program.ts";
+import { addInject } from "./inject/inject-program.ts";
+import { addInstall } from "./install/install-program.ts";
 import { FAILURE } from "./output-format.ts";
 import type { ProxyOptions } from "./proxy-arguments.ts";
 import type { OutputFormat } from "./output-format.ts";
@@ -22,6 +24,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   addProxy(program, finish);
   addValidate(program, finish);
   addInit(program, finish);
+  addInstall(program, finish);
+  addInject(program, finish);
   addHold(program, finish);
   addVersion(program, finish);
   addIdentityController(program, finish);

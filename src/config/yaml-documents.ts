@@ -1,11 +1,11 @@
-// YAML text to plain values that remember where they stood. The only file that knows the yaml package.
+// YAML text to plain values that remember where they stood. Beside it only src/cli/inject knows the yaml package, which edits files of others.
 //
 // YAML 1.2 with its core schema. Refused: nesting beyond DEPTH_MAX (before any recursive code sees it), more than NODES_MAX
 // values with aliases expanded ("billion laughs"), tags, keys that are not text, keys given twice. Of a document with broken
 // syntax only the first mistake is told: those after it are mostly its echo.
 
 import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser } from "yaml";
-import type { Document, Node, Pair, YAMLError } from "yaml";
+import type { Document, DocumentOptions, Node, Pair, ParseOptions, SchemaOptions, YAMLError } from "yaml";
 import type { Path, Problem } from "./problem.ts";
 
 /** Nested values at most; the deepest key of ours stands at 6. */
@@ -74,7 +74,7 @@ interface Mistake {
 }
 
 /** Ends the reading of a text. */
-class Refusal extends Error implements Mistake {
+export class Refusal extends Error implements Mistake {
   readonly offset: number;
   readonly hint: string | null;
 
@@ -89,11 +89,18 @@ function tooDeep(offset: number): Refusal {
   return new Refusal(offset, `values are nested more than ${DEPTH_MAX} deep`, null);
 }
 
-/** The library's own loop, token by token, so that the depth is known before its recursive composer runs. */
-function* composeDocuments(text: string, lines: LineCounter): Generator<Document.Parsed> {
+/** How a configuration is read. Keys given twice are looked for by ValueReader: the library's check takes quadratic time. */
+const CONFIGURATION: ParseOptions & DocumentOptions & SchemaOptions = {
+  version: "1.2",
+  schema: "core",
+  uniqueKeys: false,
+  prettyErrors: false,
+};
+
+/** The library's own loop, token by token, so that the depth is known before its recursive composer runs. Throws a Refusal. */
+export function* composeDocuments(text: string, lines: LineCounter, options = CONFIGURATION): Generator<Document.Parsed> {
   const parser = new Parser(lines.addNewLine);
-  // Keys given twice are looked for by ValueReader: the library's check takes quadratic time.
-  const composer = new Composer({ version: "1.2", schema: "core", uniqueKeys: false, prettyErrors: false });
+  const composer = new Composer(options);
   lines.addNewLine(0);
   for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) yield* composer.next(token);
@@ -199,7 +206,8 @@ function hasContents(node: unknown): boolean {
   return isMap(node) || isSeq(node) || (isScalar(node) && node.value !== null);
 }
 
-function describeSyntaxError(error: YAMLError): [message: string, hint: string | null] {
+/** What is wrong with a text that is no YAML, and what was probably meant. */
+export function describeSyntaxError(error: YAMLError): [message: string, hint: string | null] {
   switch (error.code) {
     case "TAB_AS_INDENT":
       return ["a tab stands where YAML wants spaces", "indent with spaces"];

@@ -66,7 +66,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   piscina: ["src/workers/worker-pool.ts", "src/workers/worker-life.ts"],
   "uWebSockets.js": ["src/admin/uws-server.ts"],
   ws: ["src/admin/node-server.ts"],
-  yaml: ["src/config/yaml-documents.ts"],
+  yaml: ["src/config/yaml-documents.ts", "src/cli/inject/"],
   zod: ["src/config/schema.ts"],
 };
 

@@ -1,0 +1,102 @@
+// What `weft inject` and `weft install` read and write: whole files or standard input and output, and never half of one.
+
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { SOURCE_BYTES_MAX } from "../../config/read-sources.ts";
+import type { Source } from "./injection.ts";
+
+/** What keeps a file from being read or written, for people. */
+export class FileTrouble extends Error {
+  override readonly name = "FileTrouble";
+}
+
+const STDIN_NAME = "standard input";
+
+/** Reads a file, or standard input for `-`. Rejects with a FileTrouble. */
+export async function readSource(path: string): Promise<Source> {
+  const file = path === "-" ? STDIN_NAME : path;
+  const bytes = path === "-" ? await readStandardInput() : readWhole(path);
+  if (bytes.length > SOURCE_BYTES_MAX) throw new FileTrouble(`${file} is larger than ${SOURCE_BYTES_MAX} bytes`);
+  try {
+    // The mark of byte order stays: what is given back must be the same bytes.
+    return { file, text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
+  } catch {
+    throw new FileTrouble(`${file} is not UTF-8`);
+  }
+}
+
+function readWhole(path: string): Buffer {
+  try {
+    if (statSync(path).isDirectory()) throw new FileTrouble(`${path} is a folder: name a file in it`);
+    return readFileSync(path);
+  } catch (error) {
+    if (error instanceof FileTrouble) throw error;
+    throw new FileTrouble(`${path} cannot be read: ${codeOf(error)}`);
+  }
+}
+
+async function readStandardInput(): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > SOURCE_BYTES_MAX) break;
+  }
+  return Buffer.concat(chunks);
+}
+
+/** Writes to a file as a whole, or to standard output without one. Throws a FileTrouble. */
+export function writeOutput(path: string | null, text: string): void {
+  if (path === null) process.stdout.write(text);
+  else writeWhole(path, text);
+}
+
+/** Whoever looks finds the old file or the new one. */
+function writeWhole(path: string, text: string): void {
+  const target = realPathOf(path);
+  const fresh = `${target}.${process.pid}.new`;
+  try {
+    const before = statSync(target, { throwIfNoEntry: false });
+    // A pipe or a terminal has nothing old that could be kept.
+    if (before !== undefined && !before.isFile()) {
+      writeFileSync(target, text);
+      return;
+    }
+    const file = openSync(fresh, "wx", 0o666);
+    try {
+      if (before !== undefined) chmodSync(fresh, before.mode & 0o777);
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(fresh, target);
+  } catch (error) {
+    rmSync(fresh, { force: true });
+    throw new FileTrouble(`${path} cannot be written: ${codeOf(error)}`);
+  }
+}
+
+/** Behind links, so that a link stays one. */
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
