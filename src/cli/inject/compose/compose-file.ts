@@ -41,7 +41,10 @@ export interface ComposeFile {
 }
 
 /** Reads the file, or says what is wrong with it. `extends` is followed unless told otherwise: then `effective` is what is written. */
-export function readCompose(source: Source, followsExtends = true): { readonly file: ComposeFile } | { readonly problems: readonly Problem[] } {
+export function readCompose(
+  source: Source,
+  followsExtends = true,
+): { readonly file: ComposeFile } | { readonly problems: readonly Problem[] } {
   const yaml = readYaml(source);
   if (yaml.problems.length > 0) return { problems: yaml.problems };
   try {
