@@ -1,9 +1,13 @@
-// The commands around identity, as the command line library sees them: `weft identity-controller`, `weft identity rotate`, `weft identity token create`.
+// The commands around identity, as the command line library sees them: `weft identity-controller`, `weft identity [HOST:PORT ...]`,
+// `weft identity rotate`, `weft identity recover`, `weft identity token create`.
 
 import type { Command } from "commander";
 import type { IdentityControllerOptions } from "./identity-controller-command.ts";
+import type { RecoverOptions } from "./identity-recover-command.ts";
 import type { RotateOptions } from "./identity-rotate-command.ts";
+import type { IdentityShowOptions } from "./identity-show-command.ts";
 import type { TokenCreateOptions } from "./identity-token-command.ts";
+import { outputOption } from "./output-option.ts";
 
 type Finish = (code: number) => void;
 
@@ -35,7 +39,26 @@ export function addIdentityController(program: Command, finish: Finish): void {
 }
 
 export function addIdentity(program: Command, finish: Finish): void {
-  const identity = program.command("identity").description("Identities of the mesh.");
+  const identity = program
+    .command("identity")
+    .description("Show the certificates of proxies by dialling them; and the commands around identities of the mesh.")
+    .argument("[address...]", "mesh ports of proxies, HOST:PORT (127.0.0.1:4143)")
+    .option("--name <identity>", "who is asked for, and must be there; else the proxy's admin port tells")
+    .option("--admin <host:port>", "that admin port (port 4191 of the same host)")
+    .option("--trust <file>", "verify against these roots, PEM; exit code 1 if that fails")
+    .option("--data <folder>", "the same with the bundle of the identity component's folder")
+    .option("--pem", "print the chain as PEM")
+    .addOption(outputOption())
+    .action(async (addresses: string[], options: IdentityShowOptions) => {
+      const { runIdentityShow } = await import("./identity-show-command.ts");
+      finish(await runIdentityShow(addresses, options));
+    });
+  addRotate(identity, finish);
+  addRecover(identity, finish);
+  addToken(identity, finish);
+}
+
+function addRotate(identity: Command, finish: Finish): void {
   identity
     .command("rotate")
     .description("Replace the issuer at once; or begin to replace the root, which signs when the propagation delay is over.")
@@ -47,6 +70,33 @@ export function addIdentity(program: Command, finish: Finish): void {
       const { runRotate } = await import("./identity-rotate-command.ts");
       finish(await runRotate(options));
     });
+}
+
+function addRecover(identity: Command, finish: Finish): void {
+  const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+  identity
+    .command("recover")
+    .description("Repair a mesh in which everything has expired: root, issuer, tokens. No certificate has to be valid for it.")
+    .requiredOption("--data <folder>", "the identity component's folder; best while it does not run")
+    .option("--tokens <folder>", "renew the token files in it, in place; may be given several times", collect)
+    .option(
+      "--workload <namespace/name>",
+      "this workload gets a token file in that folder, whatever is there; may be given several times",
+      collect,
+    )
+    .option("--ttl <duration>", "how long new tokens are good (as long as the ones before; else 24h)")
+    .option("--root-lifetime <duration>", "of a new root (as long as the one before)")
+    .option("--issuer-lifetime <duration>", "of a new issuer (as long as the one before)")
+    .option("--roots <file>", "an authority from outside: its roots, PEM, for the tokens to pin")
+    .option("--dry-run", "say what would be done")
+    .addOption(outputOption())
+    .action(async (options: RecoverOptions) => {
+      const { runRecover } = await import("./identity-recover-command.ts");
+      finish(await runRecover(options));
+    });
+}
+
+function addToken(identity: Command, finish: Finish): void {
   const token = identity.command("token").description("Join tokens: what proves a workload to the identity component.");
   token
     .command("create")

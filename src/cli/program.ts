@@ -1,12 +1,14 @@
 // The command line as a whole: commands, options, help, and what is said about wrong ones.
 
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError } from "commander";
 import { BAD_CONFIGURATION } from "../config/problem.ts";
+import { addDiagnostics } from "./diagnostics-program.ts";
 import { addIdentity, addIdentityController } from "./identity-program.ts";
 import { addInit } from "./init/init-program.ts";
 import { addInject } from "./inject/inject-program.ts";
 import { addInstall } from "./install/install-program.ts";
 import { FAILURE } from "./output-format.ts";
+import { outputOption } from "./output-option.ts";
 import type { ProxyOptions } from "./proxy-arguments.ts";
 import type { OutputFormat } from "./output-format.ts";
 
@@ -20,6 +22,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     .description("A service mesh for plain hosts and docker-compose.")
     .showSuggestionAfterError()
     .showHelpAfterError("(weft --help lists the commands)")
+    // What is behind a command's name is that command's: `weft identity` and the commands below it have options of the same names.
+    .enablePositionalOptions()
     .exitOverride();
   addProxy(program, finish);
   addValidate(program, finish);
@@ -30,6 +34,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   addVersion(program, finish);
   addIdentityController(program, finish);
   addIdentity(program, finish);
+  addDiagnostics(program, finish);
   try {
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
@@ -95,8 +100,4 @@ function addVersion(program: Command, finish: Finish): void {
       const { runVersion } = await import("./version-command.ts");
       finish(runVersion(output));
     });
-}
-
-function outputOption(): Option {
-  return new Option("-o, --output <format>", "how to print").choices(["text", "json"]).default("text");
 }

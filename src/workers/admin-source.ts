@@ -5,6 +5,7 @@ import { processFamilies } from "../admin/process-metrics.ts";
 import type { ProxySnapshot } from "../config/snapshot.ts";
 import type { MetricStore } from "../core/telemetry/merge.ts";
 import { CONTENT_TYPE, exposition } from "../core/telemetry/prometheus.ts";
+import type { IdentityStatus } from "./identity/identity-status.ts";
 import type { Logger, LogSetting } from "./log.ts";
 import type { WorkerSet } from "./worker-set.ts";
 
@@ -16,18 +17,20 @@ export interface AdminSourceOptions {
   readonly logger: Logger;
   readonly version: string;
   readonly snapshot: () => ProxySnapshot;
+  /** Null: the proxy is in no mesh. */
+  readonly identity: () => IdentityStatus | null;
   readonly isReady: () => boolean;
   readonly shutdown: () => void;
 }
 
 /** The source for `proxyRoutes`. */
 export function adminSource(options: AdminSourceOptions): AdminSource {
-  const { store, workers, logger, version, snapshot, isReady, shutdown } = options;
+  const { store, workers, logger, version, snapshot, identity, isReady, shutdown } = options;
   return {
     metricsContentType: CONTENT_TYPE,
     metrics: async () => exposition([...store.collect(), ...(await processFamilies({ version }))], performance.now()),
     isReady,
-    stats: async () => statistics(store, await workers.status()),
+    stats: async () => statistics(store, identity(), await workers.status()),
     config: () => withoutSecrets(snapshot()),
     shutdown,
     get shutdownEndpoint() {
@@ -49,10 +52,11 @@ function withoutSecrets({ certificates: _, meshIdentity: __, ...shown }: ProxySn
 }
 
 /** Percentiles are over the last half to whole minute, from the HDR histograms of all workers. Microseconds. */
-function statistics(store: MetricStore, workers: object): object {
+function statistics(store: MetricStore, identity: object | null, workers: object): object {
   const now = performance.now();
   return {
     uptimeSeconds: Math.round(process.uptime()),
+    identity,
     overheadUs: store.latencies("proxy_overhead_us", now),
     loopDelayUs: store.latencies("proxy_loop_delay_us", now),
     services: store.latencies("service_latency_us", now),

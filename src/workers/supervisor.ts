@@ -306,6 +306,7 @@ class Supervisor {
         logger: this.#logger,
         version: packageVersion(),
         snapshot: () => this.#state.snapshot,
+        identity: () => this.#identity.status(this.#state.snapshot.identity, this.#state.snapshot.meshIdentity ?? this.#meshIdentity),
         isReady: () => this.#isReady,
         shutdown: () => this.#stop("POST /shutdown"),
       }),

@@ -6,6 +6,7 @@
 //   ...            keys and state (kept-authority.ts, given-authority.ts, join-tokens.ts, used-tokens.ts)
 
 import { randomBytes, X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DEFAULT_CONTROL_NAMESPACE, DEFAULT_TRUST_DOMAIN, identityProblem } from "../../core/identity/names.ts";
 import type { WorkloadIdentity } from "../../core/identity/names.ts";
@@ -53,19 +54,37 @@ export function ownIdentity({ trustDomain, controlNamespace }: MeshNames): Workl
   return { account: OWN_ACCOUNT, namespace: controlNamespace, controlNamespace, trustDomain };
 }
 
+/** True for a folder that an identity component has used; nothing is made or checked. */
+export function isDataFolder(folder: string): boolean {
+  return existsSync(join(folder, MESH_FILE));
+}
+
 /** Lays down the bundle for people and commands. */
 export function writeBundle(folder: string, { roots }: Bundle): void {
   writePrivateFile(join(folder, BUNDLE_FILE), roots.map((root) => root.toString()).join(""));
 }
 
-/** Fingerprints of the bundle's roots, null before the first start. */
-export function readBundleFingerprints(folder: string): readonly string[] | null {
+/** The bundle's roots as they were laid down last, null before the first start. Throws a FileProblem. */
+export function readBundle(folder: string): readonly X509Certificate[] | null {
   const text = readOrNull(join(folder, BUNDLE_FILE));
   if (text === null) return null;
-  const blocks = text.match(CERTIFICATE) ?? [];
-  if (blocks.length === 0)
-    throw new FileProblem(`${join(folder, BUNDLE_FILE)} is damaged; start the identity component, which writes it anew`);
-  return blocks.map((block) => fingerprintOf(new X509Certificate(block)));
+  const roots = certificatesOf(text);
+  if (roots.length > 0) return roots;
+  throw new FileProblem(`${join(folder, BUNDLE_FILE)} is damaged; start the identity component, which writes it anew`);
+}
+
+/** The certificates of a PEM text; none when one of them cannot be decoded. */
+export function certificatesOf(pem: string): X509Certificate[] {
+  try {
+    return (pem.match(CERTIFICATE) ?? []).map((block) => new X509Certificate(block));
+  } catch {
+    return [];
+  }
+}
+
+/** Fingerprints of the bundle's roots, null before the first start. */
+export function readBundleFingerprints(folder: string): readonly string[] | null {
+  return readBundle(folder)?.map(fingerprintOf) ?? null;
 }
 
 /** The secret of the admin port; made when it is not there. */

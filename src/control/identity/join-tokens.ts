@@ -7,9 +7,9 @@
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { calculateJwkThumbprint, errors, exportJWK, generateKeyPair, importJWK, jwtVerify, SignJWT } from "jose";
+import { calculateJwkThumbprint, decodeJwt, errors, exportJWK, generateKeyPair, importJWK, jwtVerify, SignJWT } from "jose";
 import type { CryptoKey, JWK } from "jose";
-import { TOKEN_AUDIENCE, TOKEN_ISSUER, TOKEN_ROOTS_MAX } from "../../core/identity/join-token.ts";
+import { readJoinToken, TOKEN_AUDIENCE, TOKEN_ISSUER, TOKEN_ROOTS_MAX } from "../../core/identity/join-token.ts";
 import type { TokenUse } from "../../core/identity/join-token.ts";
 import { identityName, parseIdentityName } from "../../core/identity/names.ts";
 import type { WorkloadIdentity } from "../../core/identity/names.ts";
@@ -17,7 +17,7 @@ import { FileProblem, readPrivateFile, writePrivateFile } from "./private-files.
 import { Refusal } from "./refusal.ts";
 import { tokenRefusal } from "./token-refusal.ts";
 
-const KEY_FILE = "token-key.json";
+export const TOKEN_KEY_FILE = "token-key.json";
 const ALGORITHM = "ES256";
 
 /** The header's `typ`: nothing else that the key may ever sign is a join token. */
@@ -50,6 +50,16 @@ export interface ProvedToken {
   readonly expiresAtS: number;
 }
 
+/** What a token says that this key has signed, whatever has become of it since. */
+export interface OwnToken {
+  readonly identity: WorkloadIdentity;
+  readonly use: TokenUse;
+  /** Fingerprints that it pins. */
+  readonly roots: readonly string[];
+  readonly issuedAtS: number;
+  readonly expiresAtS: number;
+}
+
 export class JoinTokens {
   readonly #key: CryptoKey;
   readonly #publicKey: CryptoKey;
@@ -67,7 +77,7 @@ export class JoinTokens {
 
   /** Reads the key of the folder, or makes one. Rejects with a FileProblem. */
   static async open(folder: string, trustDomain: string, nowMs: () => number = () => Date.now()): Promise<JoinTokens> {
-    const path = join(folder, KEY_FILE);
+    const path = join(folder, TOKEN_KEY_FILE);
     const jwk = readKey(path) ?? (await makeKey(path));
     try {
       const key = (await importJWK(jwk, ALGORITHM)) as CryptoKey;
@@ -125,6 +135,23 @@ export class JoinTokens {
     if ((use !== "once" && use !== "file") || typeof jti !== "string" || !JTI.test(jti)) throw new Refusal("WEFT_IDENTITY_TOKEN_MALFORMED");
     if (typeof iat !== "number" || iat > this.#nowMs() / 1000 + toleranceS) throw new Refusal("WEFT_IDENTITY_TOKEN_EARLY");
     return { identity, use, jti, expiresAtS: exp as number };
+  }
+
+  /** A token of ours, also one that has ended; null for any other text. It proves nothing: it is for making another one like it. */
+  async recognize(text: string): Promise<OwnToken | null> {
+    const token = readJoinToken(text);
+    if ("problem" in token || token.identity.trustDomain !== this.#trustDomain) return null;
+    try {
+      const { iat } = decodeJwt(text);
+      if (typeof iat !== "number" || !Number.isSafeInteger(iat) || iat < 0) return null;
+      // Judged by the time that it was made at: its end does not matter here, its signature does.
+      const currentDate = new Date(iat * 1000);
+      await jwtVerify(text, (header) => this.#keyFor(header.kid), { algorithms: [ALGORITHM], typ: TOKEN_TYPE, currentDate });
+      const { identity, use, roots, expiresAtS } = token;
+      return { identity, use, roots, issuedAtS: iat, expiresAtS };
+    } catch {
+      return null;
+    }
   }
 
   #keyFor(kid: string | undefined): CryptoKey {

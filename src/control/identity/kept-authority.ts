@@ -266,7 +266,8 @@ export class KeptAuthority implements Authority {
   }
 }
 
-function readState(folder: string): RotationState {
+/** What state.json says; EMPTY_STATE without one. Throws a FileProblem when it is damaged. */
+export function readState(folder: string): RotationState {
   const path = join(folder, STATE_FILE);
   let text: string;
   try {

@@ -1,11 +1,14 @@
 // Files that nobody else may read: keys and state in a folder of our own. Writes are atomic and durable.
 //
 // Refuses a folder or a key that its group or others can reach, or that somebody else owns: whoever could read it could be the whole mesh.
+// What root writes belongs to the folder's owner: a command run by sudo must not lock the component out of its own folder.
 
 import {
   chmodSync,
   closeSync,
+  fchownSync,
   fsyncSync,
+  ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -73,14 +76,33 @@ export function writePrivateFile(path: string, text: string): void {
   try {
     // A umask may have taken rights away, never given any.
     chmodSync(fresh, FILE_MODE);
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-    fsyncSync(file);
+    giveToOwner(file, path);
+    writeAll(file, text);
   } finally {
     closeSync(file);
   }
   renameSync(fresh, path);
   syncFolder(dirname(path));
+}
+
+function giveToOwner(file: number, path: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, gid } = statSync(dirname(path));
+  if (uid === 0) return;
+  try {
+    fchownSync(file, uid, gid);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new FileProblem(`${path} cannot be given to the owner of its folder, uid ${uid} (${code}): run this as that user`);
+  }
+}
+
+/** Writes the text at the file's beginning, makes that its whole content, and durable. */
+export function writeAll(file: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at, at);
+  ftruncateSync(file, bytes.length);
+  fsyncSync(file);
 }
 
 /** Removes a file; one that is not there is removed already. */

@@ -51,6 +51,18 @@ export interface IdentityMetrics {
   trusts(version: number): void;
 }
 
+/** How it goes, for whoever asks a running proxy. Times are milliseconds since 1970. */
+export interface IdentityProgress {
+  /** The identity that is asked for; null: the token does not say yet. */
+  readonly name: string | null;
+  readonly held: Certified | null;
+  /** Attempts in a row that got nothing. */
+  readonly failures: number;
+  readonly lastFailure: (IdentityFailure & { readonly at: number }) | null;
+  /** Null while one is under way. */
+  readonly nextAttemptAt: number | null;
+}
+
 export class IdentityClient {
   /** Resolves with the first certificate. */
   readonly ready: Promise<void>;
@@ -63,6 +75,9 @@ export class IdentityClient {
   #cancel: () => void = () => undefined;
   /** Attempts in a row that got nothing. */
   #failures = 0;
+  #lastFailure: IdentityProgress["lastFailure"] = null;
+  /** Of the token, as it was read last. */
+  #wanted: string | null = null;
   /** Monotonic: not before then, after a failure. */
   #retryAt = 0;
   #isBusy = false;
@@ -106,6 +121,17 @@ export class IdentityClient {
     return this.#held;
   }
 
+  get progress(): IdentityProgress {
+    const now = this.#options.clock.now();
+    return {
+      name: this.#held?.name ?? this.#wanted,
+      held: this.#held,
+      failures: this.#failures,
+      lastFailure: this.#lastFailure,
+      nextAttemptAt: this.#isBusy ? null : now + Math.max(0, this.#dueMs(now, this.#options.clock.monotonic())),
+    };
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#cancel();
@@ -138,13 +164,19 @@ export class IdentityClient {
     const monotonic = clock.monotonic();
     const hasEnded = this.#held !== null && now >= this.#held.notAfter;
     if (hasEnded && !this.#hasSaidEnded) this.#sayEnded();
-    const dueMs = this.#failures > 0 ? this.#retryAt - monotonic : this.#life === null ? 0 : renewalDelayMs(this.#life, now, monotonic);
+    const dueMs = this.#dueMs(now, monotonic);
     if (dueMs <= 0) {
       void this.#attempt();
       return;
     }
     const endMs = this.#held === null || hasEnded ? PLAN_MS_MAX : this.#held.notAfter - now;
     this.#cancel = clock.schedule(() => this.#plan(), Math.ceil(Math.min(dueMs, endMs, PLAN_MS_MAX)));
+  }
+
+  /** Until the next attempt. */
+  #dueMs(now: number, monotonic: number): number {
+    if (this.#failures > 0) return this.#retryAt - monotonic;
+    return this.#life === null ? 0 : renewalDelayMs(this.#life, now, monotonic);
   }
 
   #sayEnded(): void {
@@ -295,6 +327,7 @@ export class IdentityClient {
     const { source, clock, random, metrics, log } = this.#options;
     const isValid = this.#held !== null && clock.now() < this.#held.notAfter;
     this.#failures++;
+    this.#lastFailure = { reason, message, at: clock.now() };
     const delayMs = retryDelayMs(this.#failures, isValid && this.#life !== null ? this.#life.until - this.#life.from : null, random());
     this.#retryAt = clock.monotonic() + delayMs;
     metrics.failed(reason);
@@ -307,8 +340,10 @@ export class IdentityClient {
     });
   }
 
-  #token(): Promise<HeldToken> {
-    return readToken(this.#options.source.tokenFile, this.#options.environment);
+  async #token(): Promise<HeldToken> {
+    const token = await readToken(this.#options.source.tokenFile, this.#options.environment);
+    this.#wanted = identityName(token.identity);
+    return token;
   }
 }
 

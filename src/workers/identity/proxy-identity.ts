@@ -9,6 +9,7 @@ import { certifyInThread, readBundleInThread } from "./certifier-thread.ts";
 import { ClockWatch, SystemClock } from "./clock.ts";
 import { IdentityClient, type IdentityMetrics } from "./identity-client.ts";
 import { failureOf } from "./identity-failure.ts";
+import { type IdentityStatus, identityStatus } from "./identity-status.ts";
 
 export interface ProxyIdentityMetrics extends IdentityMetrics {
   clockJumped(): void;
@@ -72,6 +73,11 @@ export class ProxyIdentity {
         error: failureOf(error).message,
       });
     });
+  }
+
+  /** What the admin port shows. `used`: the identity in use; null before the first. */
+  status(source: IdentitySource | undefined, used: MeshIdentity | null): IdentityStatus | null {
+    return identityStatus(source, used, this.#client?.progress ?? null, this.clock.now());
   }
 
   /** Looks at the clock now; for tests. */

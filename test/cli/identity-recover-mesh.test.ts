@@ -1,0 +1,157 @@
+// A mesh in which everything has expired, and its repair: a real component with lives of seconds, two proxies with traffic between them, the component
+// gone until after its root's end; then `weft identity recover`, the component again, and both proxies join by themselves, without a restart.
+
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, it } from "node:test";
+import { once, request } from "../support/client.ts";
+import { startApp } from "../support/origin-app.ts";
+import { freePorts } from "../support/ports.ts";
+import { ProxyProcess } from "../support/proxy-process.ts";
+import { waitUntil } from "../support/wait.ts";
+import { type Running, startComponent, stopComponent, weft } from "./identity-support.ts";
+
+const WEB = "web.shop.serviceaccount.identity.weft.cluster.local";
+
+/** The shortest that a busy machine can do with: a leaf that is renewed twice in its life, and three of them in an issuer's, three issuers in a root's. */
+const LIVES = ["--leaf-lifetime", "5s", "--issuer-lifetime", "15s", "--root-lifetime", "45s", "--propagation", "1s", "--clock-skew", "0s"];
+
+/** The root's end, and what a busy machine needs until everybody has noticed. */
+const LONG_MS = 90_000;
+
+let folder: string;
+let app: Awaited<ReturnType<typeof startApp>>;
+let component: Running | null = null;
+const proxies: ProxyProcess[] = [];
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), "weft-recover-mesh-"));
+  app = await startApp({ name: "web" });
+});
+after(async () => {
+  component?.process.kill("SIGKILL");
+  for (const proxy of proxies) proxy.kill();
+  await app.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function begin(options: Parameters<typeof ProxyProcess.start>[0]): Promise<ProxyProcess> {
+  const proxy = await ProxyProcess.start(options);
+  proxies.push(proxy);
+  return proxy;
+}
+
+interface Status {
+  readonly state: string;
+  readonly certificate: { readonly notAfter: string; readonly fingerprint: string };
+  readonly roots: readonly { readonly fingerprint: string }[];
+}
+
+async function identityOf(proxy: ProxyProcess): Promise<Status> {
+  return (await proxy.stats())["identity"] as Status;
+}
+
+it("a mesh in which root, issuer, leaves and tokens are over comes back by one command and the component's start; no proxy restarts", async () => {
+  const data = join(folder, "data");
+  const tokens = join(folder, "tokens");
+  mkdirSync(tokens, { mode: 0o700 });
+  const [port] = await freePorts(1);
+  const controller = `127.0.0.1:${port}`;
+  component = await startComponent(data, controller, ...LIVES);
+  const tokenFile = (name: string): string => join(tokens, `shop.${name}.token`);
+  for (const name of ["web", "client"]) {
+    const made = await weft(
+      "identity",
+      "token",
+      "create",
+      "--name",
+      name,
+      "--namespace",
+      "shop",
+      "--data",
+      data,
+      "--file",
+      tokenFile(name),
+      "--ttl",
+      "45s",
+    );
+    assert.deepEqual(made, { code: 0, stdout: "", stderr: "" });
+  }
+  const server = await begin({
+    services: {},
+    identity: { controller, token: tokenFile("web") },
+    inbound: { target: app.address, policy: "all-authenticated" },
+  });
+  const endpoints = [`127.0.0.1:${server.listener("inbound")}`];
+  const client = await begin({
+    services: { web: { endpoints, identity: WEB } },
+    identity: { controller, token: tokenFile("client") },
+    // Connections between the proxies would outlive their certificates: idle ones go, and the next request needs a new handshake.
+    limits: { upstreamIdleTimeoutMs: 200 },
+  });
+  const ask = async (): Promise<number> => (await once(client.port, request("GET", "/name"))).status;
+  await waitUntil("an answer through the mesh", async () => (await ask()) === 200, LONG_MS);
+  const pids = [server.pid, client.pid];
+
+  // Gone without a word, until nothing of it is valid any more.
+  await stopComponent(component, "SIGKILL");
+  component = null;
+  const roots = readFileSync(join(data, "bundle.pem"), "utf8").match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----\n/g)!;
+  const endMs = Math.max(...roots.map((pem) => new X509Certificate(pem).validToDate.getTime()));
+  await waitUntil("the end of the root", () => Date.now() > endMs, LONG_MS);
+  for (const proxy of [server, client])
+    await waitUntil("the end of its certificate", async () => (await identityOf(proxy)).state === "ended");
+  const refused = await waitUntil("a refusal", async () => {
+    const answer = await once(client.port, request("GET", "/name"));
+    return answer.status !== 200 && answer;
+  });
+  assert.ok(refused.status === 502 || refused.status === 503, `${refused.status}`);
+  const shown = await weft("identity", `127.0.0.1:${server.listener("inbound")}`, "--name", WEB, "--data", data);
+  assert.equal(shown.code, 1);
+  assert.match(shown.stdout, /EXPIRED/);
+  // The tokens are over as well, or nearly; worth nothing they are in any case, because the root that they pin is gone.
+  const inodes = ["web", "client"].map((name) => statSync(tokenFile(name)).ino);
+
+  const lives = ["--root-lifetime", "365d", "--issuer-lifetime", "30d", "--ttl", "24h"];
+  const recovered = await weft("identity", "recover", "--data", data, "--tokens", tokens, ...lives);
+  assert.deepEqual([recovered.code, recovered.stderr], [0, ""]);
+  for (const what of ["root", "issuer", "bundle"]) assert.match(recovered.stdout, new RegExp(`\n  done +${what} `), recovered.stdout);
+  assert.equal(recovered.stdout.match(/\n {2}done +token /g)?.length, 2, recovered.stdout);
+  assert.deepEqual(
+    ["web", "client"].map((name) => statSync(tokenFile(name)).ino),
+    inodes,
+  );
+
+  component = await startComponent(data, controller);
+  for (const proxy of [server, client])
+    await waitUntil("a new certificate", async () => (await identityOf(proxy)).state === "valid", LONG_MS);
+  await waitUntil("an answer through the mesh", async () => (await ask()) === 200, LONG_MS);
+  assert.deepEqual([server.pid, client.pid], pids);
+  assert.ok(!server.hasExited && !client.hasExited);
+
+  // What the component trusts is what both trust, and what the server shows.
+  const root = new X509Certificate(readFileSync(join(data, "bundle.pem"))).fingerprint256.replaceAll(":", "").toLowerCase();
+  for (const proxy of [server, client]) {
+    assert.deepEqual(
+      (await identityOf(proxy)).roots.map(({ fingerprint }) => fingerprint),
+      [root],
+    );
+    assert.equal(proxy.log.split("the certificate has ended").length, 2);
+  }
+  const healed = await weft(
+    "identity",
+    `127.0.0.1:${server.listener("inbound")}`,
+    "--admin",
+    `127.0.0.1:${server.adminPort}`,
+    "--data",
+    data,
+  );
+  assert.deepEqual([healed.code, healed.stderr], [0, ""]);
+  assert.match(healed.stdout, new RegExp(`Verified: {2}yes, by .*bundle\\.pem, root ${root}\n`));
+  await stopComponent(component);
+  component = null;
+  for (const proxy of [client, server]) await proxy.stop();
+});
