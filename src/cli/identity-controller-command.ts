@@ -30,6 +30,7 @@ export interface IdentityControllerOptions {
   readonly issuerKey?: string;
   readonly oidcIssuer?: string;
   readonly oidcJwks?: string;
+  readonly oidcJwksToken?: string;
   readonly oidcAudience?: string;
   readonly logLevel: string;
 }
@@ -146,12 +147,15 @@ function readGiven({ roots, issuerCert, issuerKey }: IdentityControllerOptions, 
 }
 
 function readServiceAccounts(options: IdentityControllerOptions, problems: string[]): ControllerSettings["serviceAccounts"] {
-  const { oidcIssuer: issuer, oidcJwks: jwks, oidcAudience: audience = TOKEN_AUDIENCE } = options;
+  const { oidcIssuer: issuer, oidcJwks: jwks, oidcJwksToken: jwksToken, oidcAudience: audience = TOKEN_AUDIENCE } = options;
   if (issuer === undefined && jwks === undefined) {
     if (options.oidcAudience !== undefined) problems.push("--oidc-audience needs --oidc-issuer and --oidc-jwks");
+    if (jwksToken !== undefined) problems.push("--oidc-jwks-token needs --oidc-issuer and --oidc-jwks");
     return null;
   }
-  if (issuer !== undefined && jwks !== undefined) return { issuer, jwks, audience };
+  if (jwksToken !== undefined && jwks !== undefined && !/^https?:/.test(jwks))
+    problems.push("--oidc-jwks-token is for an address at --oidc-jwks, not for a file");
+  if (issuer !== undefined && jwks !== undefined) return { issuer, jwks, audience, ...(jwksToken !== undefined && { jwksToken }) };
   problems.push("--oidc-issuer and --oidc-jwks belong together: whose tokens are believed, and where their keys are");
   return null;
 }

@@ -30,6 +30,7 @@ export function addIdentityController(program: Command, finish: Finish): void {
     .option("--issuer-key <file>", "an issuer from outside: its key, PEM")
     .option("--oidc-issuer <url>", "believe service-account tokens of this issuer")
     .option("--oidc-jwks <url|file>", "where its keys are")
+    .option("--oidc-jwks-token <file>", "a token to show there, read at each fetch")
     .option("--oidc-audience <name>", "the audience that those tokens must have (identity.weft.dev)")
     .option("--log-level <level>", "debug, info, warn, error or silent", "info")
     .action(async (options: IdentityControllerOptions) => {

@@ -1,6 +1,7 @@
 // `spec.identity` of a Proxy document: an identity component, or files.
 
 import { createSecureContext } from "node:tls";
+import { DEFAULT_CONTROL_NAMESPACE, DEFAULT_TRUST_DOMAIN, parseMesh } from "../core/identity/names.ts";
 import { PemReader } from "./pem-files.ts";
 import { formatPath } from "./problem.ts";
 import type { ProxyContext } from "./proxy-context.ts";
@@ -9,7 +10,8 @@ import type { IdentitySource, MeshIdentity } from "./snapshot.ts";
 
 const PATH = ["spec", "identity"];
 const OF_FILES = ["cert", "key", "trust"] as const;
-const OF_CONTROLLER = ["token", "keep"] as const;
+const OF_CONTROLLER = ["token", "keep", "mesh"] as const;
+const NOT_OF_CONTROLLER = ["cert", "key"] as const;
 
 /** A DNS name in a certificate, as Node prints it; names with anything unusual are quoted there, and are no identity. */
 const DNS_NAME = /(?:^|, )DNS:([a-z0-9.-]+)(?=, |$)/g;
@@ -26,7 +28,7 @@ export function compileIdentity(context: ProxyContext): CompiledIdentity | null 
   if (shape === undefined) return null;
   const { controller, ...files } = shape;
   const reader = new PemReader(context, PATH, files);
-  const strangers = controller === undefined ? OF_CONTROLLER : OF_FILES;
+  const strangers = controller === undefined ? OF_CONTROLLER : NOT_OF_CONTROLLER;
   for (const key of strangers) {
     if (shape[key] === undefined) continue;
     const message = `${formatPath([...PATH, key])} is set ${controller === undefined ? "without" : "beside"} spec.identity.controller`;
@@ -37,7 +39,37 @@ export function compileIdentity(context: ProxyContext): CompiledIdentity | null 
   if (controller === undefined) return fromFiles(context, reader, shape);
   const tokenFile = shape.token === undefined ? null : reader.locate("token");
   const keep = shape.keep === undefined ? null : reader.locate("keep");
-  return { source: { kind: "controller", controller, tokenFile, keep }, identity: null };
+  const tokenTrust = compileTokenTrust(context, reader, shape);
+  if (tokenTrust === null) return null;
+  return { source: { kind: "controller", controller, tokenFile, keep, ...tokenTrust }, identity: null };
+}
+
+/** A service account's token needs roots, and may need the name of its mesh; null after a problem. The file may come later than the proxy. */
+function compileTokenTrust(
+  context: ProxyContext,
+  reader: PemReader,
+  { trust, mesh }: NonNullable<NonNullable<ProxyDocument["spec"]>["identity"]>,
+): Pick<Extract<IdentitySource, { kind: "controller" }>, "tokenTrust"> | null {
+  if (trust === undefined && mesh !== undefined) {
+    const message = "spec.identity.mesh is set without spec.identity.trust";
+    context.problems.push(
+      context.document.problemAt(
+        [...PATH, "mesh"],
+        "key",
+        "error",
+        message,
+        "a join token names its mesh; mesh is for service accounts' tokens",
+      ),
+    );
+    return null;
+  }
+  if (trust === undefined) return {};
+  const file = reader.locate("trust");
+  const { controlNamespace, trustDomain } = parseMesh(mesh ?? "") ?? {
+    controlNamespace: DEFAULT_CONTROL_NAMESPACE,
+    trustDomain: DEFAULT_TRUST_DOMAIN,
+  };
+  return file === null ? null : { tokenTrust: { file, mesh: { controlNamespace, trustDomain } } };
 }
 
 function fromFiles(

@@ -5,6 +5,7 @@
 // Long because it is one list of keys, read from its beginning to its end.
 
 import { z } from "zod";
+import { DEFAULT_CONTROL_NAMESPACE, DEFAULT_TRUST_DOMAIN, parseMesh } from "../core/identity/names.ts";
 import { DEFAULT_CLUSTER_NETWORKS, DEFAULT_POLICIES } from "../core/policy/default-policy.ts";
 import { parseIp } from "../core/route/ip-literal.ts";
 import { isServiceName } from "../core/route/service-names.ts";
@@ -202,7 +203,16 @@ const identity = map(
     ).optional(),
     cert: pemFile("Instead of `controller`: the certificate, then those of its chain."),
     key: pemFile("Its private key."),
-    trust: pemFile("The roots that others' certificates must come from."),
+    trust: pemFile(
+      "The roots that others' certificates must come from. With `controller`: `token` is a service account's (Kubernetes), which pins no roots, and goes only to who comes from these.",
+    ),
+    mesh: key(
+      z.string().refine((text) => parseMesh(text) !== null),
+      "name",
+      "a control namespace and a trust domain such as weft.cluster.local",
+      "With `trust` and `controller`: the mesh that the component is of, which a service account's token does not say.",
+      `${DEFAULT_CONTROL_NAMESPACE}.${DEFAULT_TRUST_DOMAIN}`,
+    ).optional(),
   },
   "Who the proxy is in the mesh: mutual TLS to endpoints with an `identity`, and from other proxies. Paths are relative to this file.",
 );

@@ -113,6 +113,8 @@ export type IdentitySource =
       readonly tokenFile: string | null;
       /** Folder in which key and certificate survive a restart; null: in memory only. */
       readonly keep: string | null;
+      /** Set for a service account's token: the file with the roots that it may be sent to, and the mesh that it is for. */
+      readonly tokenTrust?: { readonly file: string; readonly mesh: { readonly controlNamespace: string; readonly trustDomain: string } };
     };
 
 /** Who this proxy is to other proxies, and whom it believes; all PEM. Secret: it goes to the workers and nowhere else. */

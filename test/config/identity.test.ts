@@ -57,6 +57,26 @@ describe("spec.identity", () => {
     assert.equal(meshIdentity, undefined);
   });
 
+  it("takes an identity component to which a service account's token leads, with the roots that it may be sent to", () => {
+    const source = (text: string) => {
+      const { identity } = load(yaml(text));
+      assert.ok(identity?.kind === "controller");
+      return identity.tokenTrust;
+    };
+    const start = '{controller: "identity:8080", token: /run/token, trust: /run/roots.pem';
+    assert.deepEqual(source(`${start}}`), { file: "/run/roots.pem", mesh: { controlNamespace: "weft", trustDomain: "cluster.local" } });
+    assert.deepEqual(source(`${start}, mesh: mesh.example.org}`), {
+      file: "/run/roots.pem",
+      mesh: { controlNamespace: "mesh", trustDomain: "example.org" },
+    });
+    assert.match(
+      said(yaml('{controller: "identity:8080", mesh: weft.cluster.local}')),
+      /spec\.identity\.mesh is set without spec\.identity\.trust/,
+    );
+    assert.match(said(yaml(`${start}, mesh: weft}`)), /a control namespace and a trust domain such as weft\.cluster\.local/);
+    assert.match(said(yaml(`${start.replace("/run/roots", "roots")}}`)), /relative path/);
+  });
+
   for (const [what, identity, expected] of [
     ["nothing", "{}", /spec\.identity says nothing.*either controller, or all of cert, key and trust/s],
     ["half of the files", `{cert: ${files.cert}, key: ${files.key}}`, /spec\.identity has no trust/],

@@ -4,10 +4,11 @@
 // (no `none`, no HMAC: whoever knows the public key could make one). Such a token serves every replica until it expires.
 
 import { statSync } from "node:fs";
-import { createLocalJWKSet, createRemoteJWKSet, jwtVerify } from "jose";
+import { createLocalJWKSet, createRemoteJWKSet, customFetch, jwtVerify } from "jose";
 import type { JSONWebKeySet, JWTVerifyGetKey } from "jose";
 import { identityProblem } from "../../core/identity/names.ts";
 import type { WorkloadIdentity } from "../../core/identity/names.ts";
+import { SERVICE_ACCOUNT_SUBJECT } from "../../core/identity/service-account-token.ts";
 import { FileProblem, readBounded } from "./private-files.ts";
 import { Refusal } from "./refusal.ts";
 import { tokenRefusal } from "./token-refusal.ts";
@@ -20,13 +21,13 @@ const FETCH_TIMEOUT_MS = 5_000;
 const FETCH_COOLDOWN_MS = 30_000;
 const KEYS_MAX_AGE_MS = 600_000;
 
-const SUBJECT = /^system:serviceaccount:([^:]+):([^:]+)$/;
-
 export interface ServiceAccountSettings {
   /** `iss` of the tokens, exactly. */
   readonly issuer: string;
   /** `https://` (or `http://` on loopback) address of the JWKS, or the path of a file with it. */
   readonly jwks: string;
+  /** File with a token to show when they are fetched, read each time; Kubernetes tells its keys to its service accounts only. */
+  readonly jwksToken?: string;
   /** `aud` that they must have. */
   readonly audience: string;
 }
@@ -38,11 +39,11 @@ export class ServiceAccountTokens {
   readonly #nowMs: () => number;
 
   /** Throws a FileProblem or an Error when the keys cannot be had. */
-  constructor({ issuer, jwks, audience }: ServiceAccountSettings, nowMs: () => number = () => Date.now()) {
+  constructor({ issuer, jwks, jwksToken, audience }: ServiceAccountSettings, nowMs: () => number = () => Date.now()) {
     this.issuer = issuer;
     this.#audience = audience;
     this.#nowMs = nowMs;
-    this.#keys = /^https?:\/\//.test(jwks) ? remoteKeys(jwks) : fileKeys(jwks);
+    this.#keys = /^https?:\/\//.test(jwks) ? remoteKeys(jwks, jwksToken) : fileKeys(jwks);
   }
 
   /** The workload that the token is of. Rejects with a Refusal. */
@@ -65,7 +66,7 @@ export class ServiceAccountTokens {
     } catch (error) {
       throw tokenRefusal(error);
     }
-    const match = typeof subject === "string" ? SUBJECT.exec(subject) : null;
+    const match = typeof subject === "string" ? SERVICE_ACCOUNT_SUBJECT.exec(subject) : null;
     if (match === null) throw new Refusal("WEFT_IDENTITY_TOKEN_SUBJECT");
     const { controlNamespace, trustDomain } = names;
     const identity = { account: match[2]!, namespace: match[1]!, controlNamespace, trustDomain };
@@ -74,12 +75,32 @@ export class ServiceAccountTokens {
   }
 }
 
-function remoteKeys(address: string): JWTVerifyGetKey {
+function remoteKeys(address: string, tokenFile?: string): JWTVerifyGetKey {
   const url = new URL(address);
   if (url.protocol !== "https:" && !/^(127(\.\d+){3}|localhost|\[::1\])$/.test(url.hostname)) {
     throw new Error(`${address}: keys that come over plain HTTP could be anybody's; use https, or a file`);
   }
-  return createRemoteJWKSet(url, { timeoutDuration: FETCH_TIMEOUT_MS, cooldownDuration: FETCH_COOLDOWN_MS, cacheMaxAge: KEYS_MAX_AGE_MS });
+  const times = { timeoutDuration: FETCH_TIMEOUT_MS, cooldownDuration: FETCH_COOLDOWN_MS, cacheMaxAge: KEYS_MAX_AGE_MS };
+  if (tokenFile === undefined) return createRemoteJWKSet(url, times);
+  // Fails at the start, not at the first proxy.
+  readShown(tokenFile);
+  return createRemoteJWKSet(url, {
+    ...times,
+    [customFetch]: (place, options) => {
+      const headers = new Headers(options.headers);
+      headers.set("authorization", `Bearer ${readShown(tokenFile)}`);
+      return fetch(place, { ...options, headers });
+    },
+  });
+}
+
+function readShown(path: string): string {
+  try {
+    return readBounded(path).trim();
+  } catch (error) {
+    if (error instanceof FileProblem) throw error;
+    throw new FileProblem(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}); it must hold the token to show for the keys`);
+  }
 }
 
 /** Keys of a file, read again when it changes; a file that became unreadable or wrong leaves the keys as they were. */

@@ -31,12 +31,9 @@ export interface JoinToken {
 
 /** The claims of a token, or why it is none of ours, in words that never repeat the token. */
 export function readJoinToken(text: string): JoinToken | { readonly problem: string } {
-  if (text.length > TOKEN_LENGTH_MAX) return { problem: `it is longer than ${TOKEN_LENGTH_MAX} characters` };
-  const parts = text.split(".");
-  if (parts.length !== 3 || !parts.every((part) => /^[A-Za-z0-9_-]+$/.test(part))) return { problem: "it is no JWT" };
-  const claims = decodeObject(parts[1]!);
-  if (claims === null) return { problem: "its claims are no JSON object" };
-  const { sub, iss, aud, use, roots, exp, trust_domain: trustDomain } = claims;
+  const read = readClaims(text);
+  if ("problem" in read) return read;
+  const { sub, iss, aud, use, roots, exp, trust_domain: trustDomain } = read.claims;
   if (iss !== TOKEN_ISSUER || aud !== TOKEN_AUDIENCE) return { problem: "it is no join token of Weft" };
   const identity = typeof sub === "string" ? parseIdentityName(sub) : null;
   if (identity === null || identity.trustDomain !== trustDomain) return { problem: "it names no workload" };
@@ -46,6 +43,15 @@ export function readJoinToken(text: string): JoinToken | { readonly problem: str
     return { problem: `it does not pin 1 to ${TOKEN_ROOTS_MAX} roots` };
   }
   return { identity, use, roots, expiresAtS: exp };
+}
+
+/** The claims of any JWT, unverified, or why it is none. */
+export function readClaims(text: string): { readonly claims: Readonly<Record<string, unknown>> } | { readonly problem: string } {
+  if (text.length > TOKEN_LENGTH_MAX) return { problem: `it is longer than ${TOKEN_LENGTH_MAX} characters` };
+  const parts = text.split(".");
+  if (parts.length !== 3 || !parts.every((part) => /^[A-Za-z0-9_-]+$/.test(part))) return { problem: "it is no JWT" };
+  const claims = decodeObject(parts[1]!);
+  return claims === null ? { problem: "its claims are no JSON object" } : { claims };
 }
 
 /** True for a SHA-256 in 64 lower-case hexadecimal digits. */

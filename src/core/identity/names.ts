@@ -46,6 +46,13 @@ export function isTrustDomain(text: string): boolean {
   return text.length <= NAME_LENGTH_MAX && text.split(".").every(isDnsLabel);
 }
 
+/** `weft.cluster.local`: a control namespace, then a trust domain; null for any other text. */
+export function parseMesh(text: string): Pick<WorkloadIdentity, "controlNamespace" | "trustDomain"> | null {
+  const dot = text.indexOf(".");
+  if (dot < 0 || !isDnsLabel(text.slice(0, dot)) || !isTrustDomain(text.slice(dot + 1))) return null;
+  return { controlNamespace: text.slice(0, dot), trustDomain: text.slice(dot + 1) };
+}
+
 /** What keeps these parts from being an identity, for people; null when nothing does. */
 export function identityProblem(identity: WorkloadIdentity): string | null {
   for (const [what, text] of [

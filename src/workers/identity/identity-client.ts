@@ -341,7 +341,8 @@ export class IdentityClient {
   }
 
   async #token(): Promise<HeldToken> {
-    const token = await readToken(this.#options.source.tokenFile, this.#options.environment);
+    const { source, environment } = this.#options;
+    const token = await readToken(source.tokenFile, environment, source.tokenTrust ?? null);
     this.#wanted = identityName(token.identity);
     return token;
   }

@@ -1,24 +1,65 @@
 // The join token: from its file, read again each time, because whoever renews it replaces the file; or from the environment.
 //
+// With a file of roots it is a service account's token: that pins none, so the roots of the file, read again as well, stand in for its pins.
 // No message ever quotes it.
 
+import { X509Certificate } from "node:crypto";
 import { open } from "node:fs/promises";
-import { type JoinToken, readJoinToken, TOKEN_LENGTH_MAX } from "../../core/identity/join-token.ts";
+import { type JoinToken, readJoinToken, TOKEN_LENGTH_MAX, TOKEN_ROOTS_MAX } from "../../core/identity/join-token.ts";
+import { type Mesh, readServiceAccountToken } from "../../core/identity/service-account-token.ts";
 import { IdentityError } from "./identity-failure.ts";
 
 export const TOKEN_VARIABLE = "WEFT_IDENTITY_TOKEN";
+
+/** Characters: as many roots as a token pins at most, with names of every length. */
+const ROOTS_LENGTH_MAX = 256 * 1024;
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+
+/** Of a token that does not say so itself: which mesh it is for, and the file with the roots that it may be sent to. */
+export interface TokenTrust {
+  readonly file: string;
+  readonly mesh: Mesh;
+}
 
 export interface HeldToken extends JoinToken {
   readonly text: string;
 }
 
 /** Rejects with an IdentityError (`token`). */
-export async function readToken(tokenFile: string | null, environment: NodeJS.ProcessEnv): Promise<HeldToken> {
+export async function readToken(
+  tokenFile: string | null,
+  environment: NodeJS.ProcessEnv,
+  trust: TokenTrust | null = null,
+): Promise<HeldToken> {
   const where = tokenFile ?? TOKEN_VARIABLE;
-  const text = (tokenFile === null ? fromEnvironment(environment) : await fromFile(tokenFile)).trim();
+  const text = (tokenFile === null ? fromEnvironment(environment) : await fromFile(tokenFile, "token", TOKEN_LENGTH_MAX)).trim();
+  if (trust !== null) return { ...(await readTrusted(text, where, trust)), text };
   const token = readJoinToken(text);
   if ("problem" in token) throw new IdentityError("token", `the token in ${where} is of no use: ${token.problem}`);
   return { ...token, text };
+}
+
+/** A service account's token, with the roots of the file as its pins. */
+async function readTrusted(text: string, where: string, { file, mesh }: TokenTrust): Promise<JoinToken> {
+  const token = readServiceAccountToken(text, mesh);
+  if ("problem" in token) throw new IdentityError("token", `the token in ${where} is of no use: ${token.problem}`);
+  const blocks = (await fromFile(file, "trust", ROOTS_LENGTH_MAX)).match(CERTIFICATE) ?? [];
+  if (blocks.length === 0 || blocks.length > TOKEN_ROOTS_MAX) {
+    throw new IdentityError(
+      "token",
+      `the trust file ${file} has ${blocks.length} certificates in PEM; it must have 1 to ${TOKEN_ROOTS_MAX}`,
+    );
+  }
+  return { ...token, use: "file", roots: blocks.map((block) => fingerprintOf(block, file)) };
+}
+
+function fingerprintOf(block: string, file: string): string {
+  try {
+    return new X509Certificate(block).fingerprint256.replaceAll(":", "").toLowerCase();
+  } catch {
+    throw new IdentityError("token", `the trust file ${file} has a certificate that cannot be read`);
+  }
 }
 
 function fromEnvironment(environment: NodeJS.ProcessEnv): string {
@@ -28,18 +69,18 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): string {
   return text;
 }
 
-async function fromFile(path: string): Promise<string> {
+async function fromFile(path: string, what: "token" | "trust", lengthMax: number): Promise<string> {
   try {
     const file = await open(path, "r");
     try {
-      // One byte more than a token may have, and a line end.
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(TOKEN_LENGTH_MAX + 2), 0, TOKEN_LENGTH_MAX + 2, 0);
+      // One byte more than it may have, and a line end.
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(lengthMax + 2), 0, lengthMax + 2, 0);
       return buffer.toString("latin1", 0, bytesRead);
     } finally {
       await file.close();
     }
   } catch (error) {
     const { code = "unknown error" } = error as NodeJS.ErrnoException;
-    throw new IdentityError("token", `the token file ${path} cannot be read: ${code}`);
+    throw new IdentityError("token", `the ${what} file ${path} cannot be read: ${code}`);
   }
 }

@@ -36,7 +36,7 @@ export function importsOf(source: string): Import[] {
 /** What each layer under src may import of Weft. Paths that end in "/" are folders. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "src/core/": ["src/core/"],
-  "src/config/": ["src/config/", "src/core/errors/", "src/core/policy/", "src/core/route/", "src/core/util/"],
+  "src/config/": ["src/config/", "src/core/errors/", "src/core/identity/", "src/core/policy/", "src/core/route/", "src/core/util/"],
   // api: for the thread that gets a certificate.
   "src/workers/": ["src/workers/", "src/core/", "src/api/", "src/config/snapshot.ts", "src/config/limits.ts", "src/admin/"].concat(
     // For the supervisor: loading happens in a thread of its own, behind these; what worker threads may reach is tested beside this.
@@ -66,7 +66,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   piscina: ["src/workers/worker-pool.ts", "src/workers/worker-life.ts"],
   "uWebSockets.js": ["src/admin/uws-server.ts"],
   ws: ["src/admin/node-server.ts"],
-  yaml: ["src/config/yaml-documents.ts", "src/cli/inject/"],
+  yaml: ["src/config/yaml-documents.ts", "src/cli/inject/", "src/cli/install/"],
   zod: ["src/config/schema.ts"],
 };
 
