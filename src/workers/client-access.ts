@@ -6,7 +6,9 @@ import type { MessageHead } from "../core/http/head.ts";
 import { type ClientPeer, STRANGER } from "./client-peer.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import type { Pass } from "./inbound-gate.ts";
+import { splitAddress } from "./own-listeners.ts";
 import type { Route } from "./router.ts";
+import { isStraightKey } from "./straight-services.ts";
 import type { Transport } from "./transport.ts";
 
 export class ClientAccess {
@@ -52,12 +54,21 @@ export class ClientAccess {
   tunnelRoute(head: MessageHead): Route {
     const authority = head.text(head.authorityStart, head.authorityEnd);
     const port = Number(authority.slice(authority.lastIndexOf(":") + 1));
-    const listener = this.#context.inboundListener(port);
+    const named = this.#context.inboundListener(port);
+    const listener = named === null || named.fixedService === null ? this.#redirectedTo(port) : named;
     if (listener === null || listener.fixedService === null) return nowhere(ERRORS.WEFT_NO_TARGET.id, authority);
     const { protocol } = listener.snapshot;
     if (protocol !== "opaque" && protocol !== "detect") return nowhere(ERRORS.WEFT_OPAQUE_NOT_ALLOWED.id, authority);
     if (listener.gate?.admitConnection(this.#transport) === false) return this.#refusal(listener.fixedService);
     return this.#context.router.routeTo(listener.fixedService);
+  }
+
+  /** Of a connection that was redirected here: it goes on to where it was going, if that is the port in question. */
+  #redirectedTo(port: number): ListenerState | null {
+    const { fixedService } = this.#listener;
+    if (fixedService === null || !isStraightKey(fixedService)) return null;
+    const endpoints = this.#context.router.fixed(fixedService)?.config.endpoints ?? [];
+    return endpoints.some((address) => splitAddress(address).port === port) ? this.#listener : null;
   }
 
   /** Counts a request at the listener's policy. */

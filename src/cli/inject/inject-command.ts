@@ -80,7 +80,7 @@ function readOptions(given: InjectArguments): { readonly options: InjectOptions;
   if (!isDnsLabel(namespace)) mistakes.push(`--namespace ${JSON.stringify(namespace)}: expected lower-case letters, digits and '-'`);
   if (!isTrustDomain(trustDomain)) mistakes.push(`--trust-domain ${JSON.stringify(trustDomain)}: expected a name like cluster.local`);
   if (image.trim() === "") mistakes.push("--image is empty");
-  if (!/^[\w./@:+ -]+$/.test(folder)) mistakes.push(`--folder ${JSON.stringify(folder)}: expected a path of letters, digits and ./_-`);
+  if (!/^[\w./@+ -]+$/.test(folder)) mistakes.push(`--folder ${JSON.stringify(folder)}: expected a path of letters, digits and ./_-`);
   const defaults = new Map<string, string>();
   for (const text of set) {
     const at = text.indexOf("=");

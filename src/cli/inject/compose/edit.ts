@@ -33,8 +33,9 @@ export function changedServices(file: ComposeFile, wanted: ReadonlyMap<string, Y
 
 /** All edits. `changed` is what changedServices says. */
 export function editsOf(file: ComposeFile, wanted: Wanted, changed: ReadonlySet<string>): LineEdit[] {
-  const editor = new Editor(file, wanted, changed);
-  return editor.run();
+  const depthOf = ({ lines }: LineEdit): number => lines[0]?.search(/[^ ]/) ?? 0;
+  // Of what is added behind one line, the innermost comes first.
+  return new Editor(file, wanted, changed).run().sort((a, b) => depthOf(b) - depthOf(a));
 }
 
 class Editor {
