@@ -1,8 +1,9 @@
-// Renders docs/errors.md and docs/limits.md from the tables in the source, so that the documents cannot drift from them.
+// Renders docs/errors.md, docs/limits.md and docs/checks.md from the tables in the source, so that the documents cannot drift from them.
 //
 // Pure functions from a table to markdown. `npm run docs` is not needed by anybody who only reads: the results are
 // committed, and a house test compares them with what these functions return.
 
+import { CATEGORIES, CHECKS, categoryOf, type CheckId, rowOf } from "../src/cli/check/catalogue.ts";
 import { ERRORS, type ErrorRow } from "../src/core/errors/error-codes.ts";
 import { IDENTITY_ERRORS } from "../src/core/errors/identity-errors.ts";
 import { LIMITS, type LimitRow } from "../src/config/limits.ts";
@@ -113,5 +114,35 @@ export function limitsDocument(limits: Readonly<Record<string, LimitRow>> = LIMI
     );
   }
   lines.push("", "```yaml", "kind: Proxy", "spec:", "  limits: {headerDeadlineMs: 5000, connectionsMax: 2000}", "```");
+  return `${lines.join("\n")}\n`;
+}
+
+/** The document of what `weft check` looks at. Headings are the ids: what it prints as a hint leads there. */
+export function checksDocument(): string {
+  const lines = [
+    "# Checks",
+    "",
+    GENERATED,
+    "",
+    "`weft check --pre` says whether a mesh can run here, `weft check` whether the one that runs is well. Each check below has an id, which stays, in the hint that",
+    "is printed when it fails, and in `-o json`. √ passed; ‼ a warning, which does not change the exit code; × failed, exit code 1. After a *fatal* failure nothing more",
+    "is looked at. What is *waited for* is looked at again until `--wait` is over. A check that has nothing to look at is left out.",
+  ];
+  for (const [category, about] of Object.entries(CATEGORIES)) {
+    lines.push("", `## ${category}`, "", about);
+    for (const id of (Object.keys(CHECKS) as CheckId[]).filter((one) => categoryOf(one) === category)) {
+      const { title, fails, isRetried, means, remedy } = rowOf(id);
+      lines.push(
+        "",
+        `### ${id}`,
+        "",
+        `*${title}*: ${fails}${isRetried === true ? ", waited for" : ""}.`,
+        "",
+        means,
+        "",
+        `What to do: ${remedy}`,
+      );
+    }
+  }
   return `${lines.join("\n")}\n`;
 }

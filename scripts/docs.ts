@@ -1,8 +1,9 @@
-// Writes docs/errors.md and docs/limits.md anew from the tables in the source.
+// Writes docs/errors.md, docs/limits.md and docs/checks.md anew from the tables in the source.
 
 import { writeFileSync } from "node:fs";
-import { errorsDocument, limitsDocument } from "./docs-tables.ts";
+import { checksDocument, errorsDocument, limitsDocument } from "./docs-tables.ts";
 
 const docs = new URL("../docs/", import.meta.url);
 writeFileSync(new URL("errors.md", docs), errorsDocument());
 writeFileSync(new URL("limits.md", docs), limitsDocument());
+writeFileSync(new URL("checks.md", docs), checksDocument());

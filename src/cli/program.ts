@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { BAD_CONFIGURATION } from "../config/problem.ts";
 import { addDiagnostics } from "./diagnostics-program.ts";
+import { addCheck } from "./check/check-program.ts";
 import { addIdentity, addIdentityController } from "./identity-program.ts";
 import { addInit } from "./init/init-program.ts";
 import { addInject } from "./inject/inject-program.ts";
@@ -27,6 +28,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     .exitOverride();
   addProxy(program, finish);
   addValidate(program, finish);
+  addCheck(program, finish);
   addInit(program, finish);
   addInstall(program, finish);
   addInject(program, finish);

@@ -25,6 +25,7 @@ export class SupervisorMetrics {
     // Known from the first scrape on: a counter that appears with its first failure hides that failure from `rate()`.
     for (const reason of ["connections_max", "descriptors", "accept_error"]) this.#add("proxy_connections_refused_total", { reason }, 0);
     for (const result of ["applied", "refused"]) this.#add("proxy_config_reloads_total", { result }, 0);
+    this.#set("proxy_config_last_reload_ok", 1);
   }
 
   refused(reason: RefusalReason): void {
@@ -37,6 +38,7 @@ export class SupervisorMetrics {
 
   reloaded(result: "applied" | "refused"): void {
     this.#add("proxy_config_reloads_total", { result }, 1);
+    this.#set("proxy_config_last_reload_ok", result === "applied" ? 1 : 0);
   }
 
   lookedUp(type: string, result: LookupResult): void {
@@ -44,14 +46,11 @@ export class SupervisorMetrics {
   }
 
   workers(serving: number): void {
-    this.#recorder.slots[this.#recorder.gauge("proxy_workers", {})] = serving;
+    this.#set("proxy_workers", serving);
   }
 
   /** Of a proxy that gets its certificates from an identity component; others have no such metric. */
   identity(): ProxyIdentityMetrics {
-    const set = (metric: MetricName, value: number) => {
-      this.#recorder.slots[this.#recorder.gauge(metric, {})] = value;
-    };
     const refreshes = (result: "ok" | "error", count: number) => this.#add("control_identity_cert_refreshes_total", { result }, count);
     const failures = (reason: FailureReason, count: number) => this.#add("proxy_identity_failures_total", { reason }, count);
     refreshes("ok", 0);
@@ -59,18 +58,22 @@ export class SupervisorMetrics {
     for (const reason of FAILURE_REASONS) failures(reason, 0);
     this.#add("proxy_clock_jumps_total", {}, 0);
     return {
-      expires: (atS) => set("control_identity_cert_expiration_timestamp_seconds", atS),
+      expires: (atS) => this.#set("control_identity_cert_expiration_timestamp_seconds", atS),
       refreshed: (atS) => {
-        set("control_identity_cert_refresh_timestamp_seconds", atS);
+        this.#set("control_identity_cert_refresh_timestamp_seconds", atS);
         refreshes("ok", 1);
       },
       failed: (reason) => {
         failures(reason, 1);
         if (reason !== "keep") refreshes("error", 1);
       },
-      trusts: (version) => set("proxy_identity_trust_version", version),
+      trusts: (version) => this.#set("proxy_identity_trust_version", version),
       clockJumped: () => this.#add("proxy_clock_jumps_total", {}, 1),
     };
+  }
+
+  #set(metric: MetricName, value: number): void {
+    this.#recorder.slots[this.#recorder.gauge(metric, {})] = value;
   }
 
   #add(metric: MetricName, labels: Labels, count: number): void {

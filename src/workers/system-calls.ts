@@ -144,6 +144,18 @@ export function originalDestination(fd: number): OriginalDestination | null {
   return { ...found, isDirect: false, peer };
 }
 
+/** Return value of adjtimex (Linux's timex.h): nothing keeps the clock right. */
+const TIME_ERROR = 5;
+/** More than a `struct timex` has (208 bytes). All zero: nothing is set, the state is told. */
+const TIMEX_BYTES = 256;
+
+/** Whether the kernel's clock is synchronised, as far as it knows; null when it does not say. For a command: bound at each call. */
+export function isClockSynchronised(): boolean | null {
+  const adjtimex = libc.func("int adjtimex(void *)") as (buffer: Buffer) => number;
+  const state = adjtimex(Buffer.alloc(TIMEX_BYTES));
+  return state < 0 ? null : state !== TIME_ERROR;
+}
+
 /** Classic BPF over a TCP segment, 8 bytes per instruction, little-endian: SYN set -> drop, else -> the whole packet. */
 const DROP_SYN = Buffer.from(
   "300000000d000000" + // load the flags: byte 13

@@ -1,10 +1,11 @@
-// docs/errors.md and docs/limits.md say what the tables in the source say.
+// docs/errors.md, docs/limits.md and docs/checks.md say what the tables in the source say.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CHECKS } from "../../src/cli/check/catalogue.ts";
 import { LIMITS } from "../../src/config/limits.ts";
 import { ERRORS } from "../../src/core/errors/error-codes.ts";
-import { errorsDocument, limitsDocument } from "../../scripts/docs-tables.ts";
+import { checksDocument, errorsDocument, limitsDocument } from "../../scripts/docs-tables.ts";
 import { readText } from "./support/files.ts";
 
 const HOW = "run `node scripts/run.mjs docs` and commit the result";
@@ -15,6 +16,12 @@ test("docs/errors.md is what the error table renders to", () => {
 
 test("docs/limits.md is what the table of limits renders to", () => {
   assert.equal(readText("docs/limits.md"), limitsDocument(), HOW);
+});
+
+test("docs/checks.md is what the catalogue of checks renders to, with a heading for each", () => {
+  const text = readText("docs/checks.md");
+  assert.equal(text, checksDocument(), HOW);
+  for (const id of Object.keys(CHECKS)) assert.equal(text.split(`\n### ${id}\n`).length, 2, id);
 });
 
 test("a new row changes the documents", () => {

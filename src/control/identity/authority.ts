@@ -31,9 +31,17 @@ export type IdentityLog = (
 export interface AuthorityStatus {
   readonly kind: "kept" | "given";
   readonly bundleVersion: number;
-  readonly roots: readonly { readonly fingerprint: string; readonly phase: string; readonly notAfterMs: number }[];
+  /** `certificate`: PEM. */
+  readonly roots: readonly {
+    readonly fingerprint: string;
+    readonly phase: string;
+    readonly notAfterMs: number;
+    readonly certificate: string;
+  }[];
   /** End of the issuer that signs now; 0 without one. */
   readonly issuerNotAfterMs: number;
+  /** That issuer, then what leads to a root, PEM; empty without one. */
+  readonly issuer: string;
 }
 
 export interface Authority {

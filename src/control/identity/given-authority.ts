@@ -80,12 +80,16 @@ export class GivenAuthority implements Authority {
       fingerprint: fingerprintOf(root),
       phase: root === this.#set.root ? "active" : "trusted",
       notAfterMs: Date.parse(root.validTo),
+      certificate: root.toString(),
     }));
+    const { signer, intermediates } = this.#set;
+    const chain = [signer.certificate, ...intermediates.filter((one) => one.fingerprint256 !== signer.certificate.fingerprint256)];
     return {
       kind: "given",
       bundleVersion: this.#bundle.version,
       roots,
-      issuerNotAfterMs: Date.parse(this.#set.signer.certificate.validTo),
+      issuerNotAfterMs: Date.parse(signer.certificate.validTo),
+      issuer: chain.map((one) => one.toString()).join(""),
     };
   }
 

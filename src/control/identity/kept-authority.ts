@@ -101,8 +101,10 @@ export class KeptAuthority implements Authority {
         fingerprint: fingerprintOf(this.#signer(root.id).certificate),
         phase: root.retiredAtMs !== null ? "retired" : root.activatedAtMs !== null ? "active" : "announced",
         notAfterMs: root.notAfterMs,
+        certificate: this.#signer(root.id).certificate.toString(),
       })),
       issuerNotAfterMs: issuer?.notAfterMs ?? 0,
+      issuer: issuer === null ? "" : this.#signer(issuer.id).certificate.toString(),
     };
   }
 

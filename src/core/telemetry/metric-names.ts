@@ -198,6 +198,11 @@ export const METRICS = {
     labels: ["result"],
     help: "Reloads of the configuration; a refused one keeps the running configuration.",
   },
+  proxy_config_last_reload_ok: {
+    type: "gauge",
+    labels: [],
+    help: "1, or 0 while the last reload of the configuration is a refused one.",
+  },
   proxy_build_info: { type: "gauge", labels: ["version", "node", "arch"], help: "Always 1; the labels say what runs." },
 
   identity_certificates_issued_total: {
