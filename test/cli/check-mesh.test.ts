@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { rowOf } from "../../src/cli/check/catalogue.ts";
+import { MeshAuthority, type MeshFiles } from "../support/mesh-certificates.ts";
 import { closedPort, freePorts } from "../support/ports.ts";
 import { ProxyProcess } from "../support/proxy-process.ts";
 import { waitUntil } from "../support/wait.ts";
@@ -43,7 +44,14 @@ describe("a mesh that is well", () => {
     assert.equal(code, 0, stdout);
     const lines = stdout.split("\n");
     const headings = lines.filter((_, index) => /^-+$/.test(lines[index + 1] ?? ""));
-    assert.deepEqual(headings, ["weft-existence", "weft-identity", "weft-clock", "weft-data-plane", "weft-version"]);
+    assert.deepEqual(headings, [
+      "weft-existence",
+      "weft-identity",
+      "weft-identity-data-plane",
+      "weft-clock",
+      "weft-data-plane",
+      "weft-version",
+    ]);
     for (const [index, line] of lines.entries()) {
       if (/^-+$/.test(line)) assert.equal(line.length, lines[index - 1]!.length);
     }
@@ -65,6 +73,7 @@ describe("a mesh that is well", () => {
       assert.ok(id.startsWith(`${categoryName}-`), id);
       assert.equal(result, "success", id);
     }
+    for (const id of ["anchors", "issuer", "certificates", "renewal"]) row(`weft-identity-data-plane-${id}`);
     for (const id of ["weft-identity-anchors-valid", "weft-identity-issuer-signed", "weft-clock-skew", "weft-version-proxies"]) row(id);
   });
 
@@ -72,7 +81,7 @@ describe("a mesh that is well", () => {
     const { code, json } = await stage.check(...admin(web), ...identity(), "--proxy");
     assert.equal(code, 0);
     const names = json.categories.map(({ categoryName }) => categoryName);
-    assert.ok(names.includes("weft-data-plane") && !names.includes("weft-identity"), names.join());
+    assert.ok(names.includes("weft-identity-data-plane") && !names.includes("weft-identity"), names.join());
   });
 
   it("is known by the identity component's folder, too", async () => {
@@ -80,6 +89,7 @@ describe("a mesh that is well", () => {
     assert.equal(code, 0);
     assert.equal(row("weft-existence-identity").result, "success");
     assert.equal(row("weft-identity-issuer-valid").result, "success");
+    assert.equal(row("weft-identity-data-plane-anchors").result, "success");
   });
 });
 
@@ -102,6 +112,51 @@ describe("a proxy", () => {
     const { code, row } = await stage.check("--admin", component.admin, "--wait", "0s");
     assert.equal(code, 1);
     assert.match(row("weft-existence-proxies").error!, /--identity-admin/);
+  });
+
+  it("that waits for its first certificate is not ready", async () => {
+    const token = await stage.token(component, "early");
+    const early = await ProxyProcess.begin({ services: {}, identity: { controller: `127.0.0.1:${await closedPort()}`, token } });
+    try {
+      const { code, row } = await stage.check(...admin(early), ...identity(), "--wait", "0s");
+      assert.equal(code, 1);
+      const ready = row("weft-data-plane-ready");
+      assert.equal(ready.result, "error");
+      assert.match(ready.error!, new RegExp(`^127.0.0.1:${early.adminPort} is not ready: it waits for its certificate`));
+      assert.equal(ready.hint, "docs/checks.md#weft-data-plane-ready");
+      assert.match(row("weft-identity-data-plane-certificates").error!, /has no certificate yet/);
+    } finally {
+      early.kill();
+    }
+  });
+
+  it("with other anchors is named with what it does not trust", async () => {
+    const files: MeshFiles = new MeshAuthority("elsewhere").files("web");
+    const stranger = await ProxyProcess.start({ services: {}, identity: { ...files.paths } });
+    try {
+      const { code, row } = await stage.check(...admin(web), ...admin(stranger), ...identity(), "--wait", "0s");
+      assert.equal(code, 1);
+      const anchors = row("weft-identity-data-plane-anchors");
+      assert.equal(anchors.result, "error");
+      assert.match(
+        anchors.error!,
+        new RegExp(`127.0.0.1:${stranger.adminPort} does not trust "weft root [0-9a-f]{8}" \\(SHA-256 [0-9a-f]{16}`),
+      );
+      assert.ok(!anchors.error!.includes(`127.0.0.1:${web.adminPort}`), anchors.error);
+    } finally {
+      await stranger.stop();
+      files.remove();
+    }
+  });
+
+  it("without an identity among others is a warning", async () => {
+    const plain = await ProxyProcess.start({ services: {} });
+    try {
+      const { code, row } = await stage.check(...admin(web), ...admin(plain), ...identity());
+      assert.deepEqual([code, row("weft-identity-data-plane-meshed").result], [0, "warning"]);
+    } finally {
+      await plain.stop();
+    }
   });
 
   it("that refused its configuration is a warning, until one is taken", async () => {
