@@ -26,6 +26,7 @@ export interface ProxyIdentityStatus {
   readonly state: "waiting" | "valid" | "ended";
   readonly source: "controller" | "files";
   readonly controller: string | null;
+  readonly isControllerReached: boolean | null;
   readonly certificate: {
     readonly issuer: string;
     readonly serialNumber: string;

@@ -85,11 +85,12 @@ function print(outcomes: readonly Outcome[], nowMs: number): void {
 
 function row({ admin, identity }: Told, nowMs: number): string[] {
   if (identity === null) return [admin, "-", "in no mesh", "-", "-", "-", "-", "-"];
-  const { name, state, source, certificate, nextAttemptAt, refreshes, controller } = identity;
+  const { name, state, source, certificate, nextAttemptAt, refreshes, controller, isControllerReached } = identity;
+  const component = controller === null ? "files" : `${controller}${isControllerReached === true ? "" : " (not reached)"}`;
   const next = source === "files" ? "-" : nextAttemptAt === null ? "now" : futureText(nextAttemptAt, nowMs);
   const ends = certificate === null ? "-" : endText(certificate.notAfter, nowMs);
   const counts = source === "files" ? ["-", "-"] : [String(refreshes.ok), String(refreshes.failed)];
-  return [admin, printable(name ?? "-"), printable(state), ends, next, ...counts, controller ?? "files"];
+  return [admin, printable(name ?? "-"), printable(state), ends, next, ...counts, component];
 }
 
 function failureLine({ admin, identity }: Told, nowMs: number): string[] {

@@ -37,7 +37,7 @@ export class DialProblem extends Error {
 }
 
 export interface Shown {
-  /** Leaf first, as far as each was issued by the next. Never empty. */
+  /** In the order in which they were sent, the leaf first. Never empty. */
   readonly chain: readonly X509Certificate[];
   readonly protocol: string;
   readonly cipher: string;

@@ -98,7 +98,7 @@ async function look(
   try {
     if (expected !== null) return await dial(text, place, expected.serverName, expected, trust);
     const learned = await learnName(place, admin);
-    if ("name" in learned) return await dial(text, place, learned.name, expectPeer(learned.name), trust);
+    if ("name" in learned) return await dialLearned(text, place, learned.name, trust);
     if (admin !== undefined) return { address: text, problem: `its name is not known: ${learned.problem}` };
     try {
       return await dial(text, place, null, null, trust);
@@ -110,6 +110,17 @@ async function look(
   } catch (error) {
     if (error instanceof DialProblem) return { address: text, problem: error.message };
     throw error;
+  }
+}
+
+/** A name from the wrong admin port is as good as none. */
+async function dialLearned(text: string, place: HostPort, name: string, trust: Trust | null): Promise<Outcome> {
+  try {
+    return await dial(text, place, name, expectPeer(name), trust);
+  } catch (error) {
+    if (!(error instanceof DialProblem) || !error.isAboutName) throw error;
+    const hint = `it was asked for as ${name}, as the proxy behind the admin port is called; if that is another one, give --name IDENTITY, or --admin HOST:PORT`;
+    return { address: text, problem: `${error.message}; ${hint}` };
   }
 }
 
@@ -183,13 +194,15 @@ function isCertificate(pem: string): boolean {
   }
 }
 
-/** Fingerprint of the root that the end of the chain is, or was issued by. */
+/** Fingerprint of the root that is in the chain, or has issued one of it. */
 function rootOf(chain: readonly X509Certificate[], roots: readonly string[]): string | null {
-  const end = chain.at(-1)!;
-  const root = roots
-    .map((pem) => new X509Certificate(pem))
-    .find((it) => it.fingerprint256 === end.fingerprint256 || (end.checkIssued(it) && end.verify(it.publicKey)));
+  const isRoot = (root: X509Certificate): boolean => chain.some((it) => it.fingerprint256 === root.fingerprint256 || isIssuedBy(it, root));
+  const root = roots.map((pem) => new X509Certificate(pem)).find(isRoot);
   return root === undefined ? null : fingerprintOf(root);
+}
+
+function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
 
 function jsonOf(outcome: Outcome, trust: Trust | null, nowMs: number): object {
@@ -249,7 +262,9 @@ function textOf({ shown, rootFingerprint }: Found, verdict: Verdict | null, trus
     `Verified:  ${verified}`,
   ];
   for (const [i, certificate] of chain.entries()) {
-    lines.push(`Certificate ${i + 1} of ${chain.length}`, ...certificateLines(describeCertificate(certificate, nowMs), nowMs));
+    const next = chain[i + 1];
+    const gap = next === undefined || isIssuedBy(certificate, next) ? "" : " (NOT ISSUED BY THE NEXT ONE)";
+    lines.push(`Certificate ${i + 1} of ${chain.length}${gap}`, ...certificateLines(describeCertificate(certificate, nowMs), nowMs));
   }
   return lines.join("\n");
 }

@@ -25,6 +25,7 @@ interface Told {
     readonly name: string;
     readonly state: string;
     readonly controller: string | null;
+    readonly isControllerReached: boolean | null;
     readonly certificate: { readonly fingerprint: string; readonly notAfter: string } | null;
     readonly roots: readonly { readonly fingerprint: string; readonly notAfter: string }[];
     readonly trustVersion: number | null;
@@ -57,6 +58,9 @@ describe("weft diagnostics proxy-identity", () => {
     waiting = await ProxyProcess.begin({ services: {}, identity: { controller: `127.0.0.1:${nobody}`, token: tokenFile } });
     fromFiles = await ProxyProcess.start({ services: {}, identity: files.server });
     outside = await ProxyProcess.start({ services: {} });
+    await waitUntil("its trust stream", async () => {
+      return ((await certified.stats())["identity"] as NonNullable<Told["identity"]>).isControllerReached;
+    });
     await waitUntil("a failure", async () => (await waiting.metrics()).sum("proxy_identity_failures_total") > 0);
   });
   after(async () => {
@@ -104,6 +108,10 @@ describe("weft diagnostics proxy-identity", () => {
     assert.ok(second!.failedAttempts >= 1 && second!.refreshes.failed >= 1);
     assert.ok(Math.abs(Date.parse(second!.lastFailure!.at) - Date.now()) < 120_000);
 
+    assert.deepEqual(
+      [first, second, third].map((one) => one!.isControllerReached),
+      [true, false, null],
+    );
     assert.deepEqual([third!.name, third!.state, third!.controller], [SERVER_NAME, "valid", null]);
     assert.equal(fourth, null);
 
@@ -124,6 +132,7 @@ describe("weft diagnostics proxy-identity", () => {
     assert.match(ends!, /^in (?:1d|23h)/);
     assert.match(next!, /^in 1[3-6]h/);
     assert.deepEqual(rows[2]!.slice(0, 4), [adminOf(waiting), WEB, "waiting", "-"]);
+    assert.match(rows[2]!.at(-1)!, /^127\.0\.0\.1:\d+ \(not reached\)$/);
     assert.deepEqual(rows[3]!.slice(0, 3), [adminOf(fromFiles), SERVER_NAME, "valid"]);
     assert.equal(rows[3]!.at(-1), "files");
     assert.deepEqual(rows[4]!.slice(0, 3), [adminOf(outside), "-", "in no mesh"]);

@@ -50,6 +50,9 @@ interface Status {
   readonly roots: readonly { readonly fingerprint: string }[];
 }
 
+const fingerprintOf = (data: string): string =>
+  new X509Certificate(readFileSync(join(data, "bundle.pem"))).fingerprint256.replaceAll(":", "").toLowerCase();
+
 async function identityOf(proxy: ProxyProcess): Promise<Status> {
   return (await proxy.stats())["identity"] as Status;
 }
@@ -133,7 +136,7 @@ it("a mesh in which root, issuer, leaves and tokens are over comes back by one c
   assert.ok(!server.hasExited && !client.hasExited);
 
   // What the component trusts is what both trust, and what the server shows.
-  const root = new X509Certificate(readFileSync(join(data, "bundle.pem"))).fingerprint256.replaceAll(":", "").toLowerCase();
+  const root = fingerprintOf(data);
   for (const proxy of [server, client]) {
     assert.deepEqual(
       (await identityOf(proxy)).roots.map(({ fingerprint }) => fingerprint),
@@ -151,6 +154,50 @@ it("a mesh in which root, issuer, leaves and tokens are over comes back by one c
   );
   assert.deepEqual([healed.code, healed.stderr], [0, ""]);
   assert.match(healed.stdout, new RegExp(`Verified: {2}yes, by .*bundle\\.pem, root ${root}\n`));
+  await stopComponent(component);
+  component = null;
+  for (const proxy of [client, server]) await proxy.stop();
+});
+
+it("a folder that is lost: another one, tokens of it in the same files, and proxies whose certificates are still good come over by themselves", async () => {
+  const tokens = join(folder, "kept-tokens");
+  mkdirSync(tokens, { mode: 0o700 });
+  const [port] = await freePorts(1);
+  const controller = `127.0.0.1:${port}`;
+  const createTokens = async (data: string): Promise<void> => {
+    for (const name of ["web", "client"]) {
+      const file = join(tokens, `${name}.token`);
+      const made = await weft("identity", "token", "create", "--name", name, "--namespace", "shop", "--data", data, "--file", file);
+      assert.deepEqual(made, { code: 0, stdout: "", stderr: "" });
+    }
+  };
+  const [lost, fresh] = [join(folder, "lost"), join(folder, "fresh")];
+  await createTokens(lost);
+  component = await startComponent(lost, controller);
+  const identity = (name: string) => ({ controller, token: join(tokens, `${name}.token`) });
+  const server = await begin({ services: {}, identity: identity("web"), inbound: { target: app.address } });
+  const endpoints = [`127.0.0.1:${server.listener("inbound")}`];
+  const client = await begin({
+    services: { web: { endpoints, identity: WEB } },
+    identity: identity("client"),
+    limits: { upstreamIdleTimeoutMs: 200 },
+  });
+  const ask = async (): Promise<number> => (await once(client.port, request("GET", "/name"))).status;
+  await waitUntil("an answer through the mesh", async () => (await ask()) === 200);
+  await stopComponent(component, "SIGKILL");
+  component = null;
+  rmSync(lost, { recursive: true });
+  await createTokens(fresh);
+  component = await startComponent(fresh, controller);
+  const root = fingerprintOf(fresh);
+  for (const proxy of [server, client]) {
+    await waitUntil(
+      "trust in the new root",
+      async () => (await identityOf(proxy)).roots.every(({ fingerprint }) => fingerprint === root),
+      LONG_MS,
+    );
+  }
+  await waitUntil("an answer through the mesh", async () => (await ask()) === 200);
   await stopComponent(component);
   component = null;
   for (const proxy of [client, server]) await proxy.stop();

@@ -166,6 +166,14 @@ describe("weft identity", () => {
     assert.match(stderr, new RegExp(`\\[WEFT_PEER_OTHER_IDENTITY\\] it is ${DB}, and ${WEB} was expected`));
   });
 
+  it("a chain in the wrong order, or with a stranger in it, is shown as it was sent, and said to be so", async () => {
+    const { cert, key } = authority.issue({ names: [WEB] });
+    const { code, stdout } = await weft("identity", await serveTls({ cert: cert + other.cert, key }), "--name", WEB);
+    assert.equal(code, 0);
+    assert.match(stdout, /\nCertificate 1 of 2 \(NOT ISSUED BY THE NEXT ONE\)\n/);
+    assert.match(stdout, /\nCertificate 2 of 2\n {4}Subject: +CN=another root\n/);
+  });
+
   it("a server of the web is shown, and is no proxy", async () => {
     const { cert, key } = authority.issue({ names: ["www.example.com"] });
     const { code, stdout, stderr } = await weft("identity", await serveTls({ cert, key }));
@@ -215,6 +223,12 @@ describe("weft identity", () => {
     const wrong = await weft("identity", meshPort(web), "--name", DB);
     assert.equal(wrong.code, 1);
     assert.match(wrong.stderr, /or one that passes this on to its service|passes TLS on to its service/);
+    const another = await weft("identity", meshPort(web), "--admin", adminPort(ended));
+    assert.equal(another.code, 1);
+    assert.match(
+      another.stderr,
+      new RegExp(`it was asked for as ${DB}, as the proxy behind the admin port is called; if that is another one, give --name`),
+    );
   });
 
   it("options that mean nothing are refused before anything is dialled", async () => {

@@ -61,6 +61,8 @@ export interface IdentityProgress {
   readonly lastFailure: (IdentityFailure & { readonly at: number }) | null;
   /** Null while one is under way. */
   readonly nextAttemptAt: number | null;
+  /** The component is there, by the trust stream. */
+  readonly isWatching: boolean;
 }
 
 export class IdentityClient {
@@ -128,6 +130,7 @@ export class IdentityClient {
       held: this.#held,
       failures: this.#failures,
       lastFailure: this.#lastFailure,
+      isWatching: this.#stream?.isWatching ?? false,
       nextAttemptAt: this.#isBusy ? null : now + Math.max(0, this.#dueMs(now, this.#options.clock.monotonic())),
     };
   }

@@ -17,6 +17,8 @@ export interface IdentityStatus {
   readonly source: IdentitySource["kind"];
   /** `host:port` of the identity component. */
   readonly controller: string | null;
+  /** The stream of the trust bundle is open; null without a component. */
+  readonly isControllerReached: boolean | null;
   readonly certificate: {
     readonly issuer: string;
     readonly serialNumber: string;
@@ -51,6 +53,7 @@ export function identityStatus(
     state: leaf === undefined ? "waiting" : leaf.validToDate.getTime() <= now ? "ended" : "valid",
     source: source.kind,
     controller: source.kind === "controller" ? formatHostPort(source.controller) : null,
+    isControllerReached: source.kind === "controller" ? (progress?.isWatching ?? false) : null,
     certificate: leaf === undefined ? null : describe(leaf),
     roots: used === null ? [] : certificatesOf(used.trust).map(describeRoot),
     trustVersion: progress?.held?.trustVersion ?? null,

@@ -43,6 +43,11 @@ export class TrustStream {
     void this.#open();
   }
 
+  /** The component is there: it has sent a bundle on the connection that is open. */
+  get isWatching(): boolean {
+    return this.#hasReceived;
+  }
+
   /** Begins a new connection: the roots are others than those that the present one was verified by. */
   restart(): void {
     if (this.#isClosed) return;
