@@ -18,6 +18,7 @@ import { connectErrorId, errnoName, errnoOf } from "./errno.ts";
 import { H1Pool } from "./h1-pool.ts";
 import { H2Pool } from "./h2-pool.ts";
 import { dialMesh } from "./mesh-dial.ts";
+import { peerErrorCode, peerReason } from "./mesh-peer-error.ts";
 import { WEFT_ALPN } from "./mesh-tls.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import type { PoolOwner } from "./pool-owner.ts";
@@ -209,6 +210,17 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   disconnected(errno: number): void {
     this.#used.transportMetrics.closed(errnoName(errno));
+  }
+
+  /** A response: where the other proxy made it itself, its reason is noted and counted. The id of its error, 0 for none that is known. */
+  peerAnswered(head: MessageHead): number {
+    const detail = peerReason(head);
+    if (detail === null) return 0;
+    const code = peerErrorCode(detail);
+    const { key, name, namespace } = this.#owner;
+    this.context.counters.peerError(name, namespace, code === null ? "other" : ERRORS[code].label);
+    this.context.mesh.noteAnswer(this.address, { service: key, status: head.status, detail });
+    return code === null ? 0 : ERRORS[code].id;
   }
 
   failWaiters(waiters: readonly Waiter[], errno: number): void {

@@ -317,6 +317,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     }
     this.#phase = Phase.responding;
     this.#status = head.status;
+    if (head.hasEdits && this.#endpoint!.isMesh) this.#errorId = this.#endpoint!.peerAnswered(head);
     this.#replay.drop();
     this.#call?.onResponseHead(head);
     return this.#downstream.sendResponseHead(head, framing);

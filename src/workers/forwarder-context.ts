@@ -15,6 +15,7 @@ import type { InboundGate } from "./inbound-gate.ts";
 import type { MeshTls } from "./mesh-tls.ts";
 import type { Router } from "./router.ts";
 import type { TlsContext } from "./tls-context.ts";
+import type { Transport } from "./transport.ts";
 import type { WorkerLoop } from "./worker-loop.ts";
 
 export interface ForwarderContext {
@@ -38,6 +39,8 @@ export interface ForwarderContext {
   readonly accessLog: AccessLog | null;
   /** The inbound listener at this port, or the one with such a target. */
   inboundListener(port: number): ListenerState | null;
+  /** The same for a connection that came in at `listener`, which any port will do for where it is transparent. */
+  inboundPort(listener: ListenerState, transport: Transport, port: number): ListenerState | null;
   recordOverhead(us: number): void;
   /** What an endpoint needs from its first use on. */
   endpointParts(owner: EndpointOwner, address: string): EndpointParts;
@@ -54,6 +57,10 @@ export interface Counters {
   httpError(direction: string, label: string): void;
   detected(direction: string, result: string): void;
   tcpError(direction: string, label: string): void;
+  /** Another proxy of the mesh answered in its application's place. */
+  peerError(service: string, namespace: string, label: string): void;
+  /** A connection with a transport header, for a port that is there. */
+  transportHeader(sessionProtocol: string, port: number, clientId: string): void;
 }
 
 /** One finished exchange, for the access log. */

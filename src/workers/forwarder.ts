@@ -393,6 +393,12 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     return this.#listeners.inboundAt(port, (key) => this.router.fixed(key)?.config.endpoints ?? []);
   }
 
+  inboundPort(listener: ListenerState, transport: Transport, port: number): ListenerState | null {
+    const known = this.inboundListener(port);
+    if (known !== null || listener.snapshot.transparent !== true) return known;
+    return this.#redirects.toPort(transport.fd, listener, port);
+  }
+
   // --- what others of this thread use -------------------------------------------------------------------------------
 
   recordOverhead(us: number): void {

@@ -9,9 +9,11 @@
 import type { Buffer } from "node:buffer";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import { checkPeer } from "../core/identity/peer-check.ts";
+import { TRANSPORT_ALPN } from "../core/tcp/transport-header.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { ANONYMOUS_CLIENT, type ClientPeer, verifiedClient } from "./client-peer.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
+import { MeshHeaderConnection } from "./mesh-header-connection.ts";
 import type { MeshHandshakeResult } from "./mesh-tls.ts";
 import type { HandshakeSink, Secured, TlsContext } from "./tls-context.ts";
 import type { TlsStream } from "./tls-stream.ts";
@@ -57,8 +59,12 @@ export class MeshConnection implements TransportOwner, ClientConnection, Handsha
       if (peer === null) return;
       this.#count("full", "");
       this.#transport.deadlineAt = 0;
-      const listener = this.#owner.identified(this, this.#transport, this.#listener, peer);
-      this.#owner.secured(this, this.#transport, listener, secured.protocol);
+      if (secured.protocol === TRANSPORT_ALPN) {
+        new MeshHeaderConnection(this.#context, this.#listener, this.#owner, this.#transport, peer).begin(this);
+      } else {
+        const listener = this.#owner.identified(this, this.#transport, this.#listener, peer);
+        this.#owner.secured(this, this.#transport, listener, secured.protocol);
+      }
       this.#transport.endHandshake();
     });
   }

@@ -6,6 +6,7 @@
 import type { MeshIdentity } from "../config/snapshot.ts";
 import { DEFAULT_CONTROL_NAMESPACE, parseIdentityName } from "../core/identity/names.ts";
 import { type ErrorCode, ERRORS } from "../core/errors/error-codes.ts";
+import { TRANSPORT_ALPN } from "../core/tcp/transport-header.ts";
 import type { Recorder } from "../core/telemetry/recorder.ts";
 import type { Log, LogFields } from "./forwarder-types.ts";
 import { MeshClient } from "./mesh-client.ts";
@@ -21,7 +22,7 @@ export const WEFT_ALPN: readonly string[] = ["h2"];
 interface Contexts {
   readonly identity: MeshIdentity;
   readonly controlNamespace: string;
-  /** At all listeners: a client that negotiates no protocol speaks the listener's, whatever that is. */
+  /** At all listeners: HTTP/2, a transport header, and a client that negotiates neither speaks the listener's protocol, whatever that is. */
   readonly server: TlsContext;
   readonly client: MeshClient;
 }
@@ -49,7 +50,7 @@ export class MeshTls {
       this.#contexts = {
         identity,
         controlNamespace: parseIdentityName(identity.name)?.controlNamespace ?? DEFAULT_CONTROL_NAMESPACE,
-        server: TlsContext.forMesh(identity, WEFT_ALPN),
+        server: TlsContext.forMesh(identity, [...WEFT_ALPN, TRANSPORT_ALPN]),
         client: new MeshClient(identity),
       };
     } catch (error) {
@@ -90,9 +91,13 @@ export class MeshTls {
 
   /** A client is not let in: counted and logged by the reason. */
   refusedClient(direction: string, code: ErrorCode, client: string, fields: LogFields): void {
-    const { label, cause } = ERRORS[code];
-    this.count(direction, "refused", label);
-    this.#refusals.note(`[${code}] ${cause}`, client, fields);
+    this.count(direction, "refused", ERRORS[code].label);
+    this.noteClient(code, client, fields);
+  }
+
+  /** What a client did wrong, for the log. */
+  noteClient(code: ErrorCode, client: string, fields: LogFields): void {
+    this.#refusals.note(`[${code}] ${ERRORS[code].cause}`, client, fields);
   }
 
   /** An endpoint is not spoken to: counted and logged by the reason. */
@@ -107,6 +112,11 @@ export class MeshTls {
     const { label, cause } = ERRORS.WEFT_MESH_HANDSHAKE;
     this.count("outbound", "failed", label);
     this.#refusals.note(`[WEFT_MESH_HANDSHAKE] ${cause}`, address, { identity, detail }, "endpoint");
+  }
+
+  /** Another proxy answered in its application's place. */
+  noteAnswer(address: string, fields: LogFields): void {
+    this.#refusals.note("another proxy of the mesh answered in its application's place", address, fields, "endpoint");
   }
 
   /** @param error label of the reason, "" for none */

@@ -9,9 +9,10 @@ import { Buffer } from "node:buffer";
 import { ERRORS, errorRow } from "../core/errors/error-codes.ts";
 import { RequestHeadParser } from "../core/h1/head-parser.ts";
 import { type Lease, ResetReason, type UpstreamStream } from "../core/http/exchange.ts";
-import { FIELD_STRIDE, FieldId, MessageHead } from "../core/http/head.ts";
+import { MessageHead } from "../core/http/head.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { errnoOf, UV_ECONNREFUSED, UV_ECONNRESET, UV_ETIMEDOUT } from "./errno.ts";
+import { peerReason } from "./mesh-peer-error.ts";
 import type { RelayEnd } from "./relay-end.ts";
 import { ReadMode, type TransportOwner } from "./transport.ts";
 import type { Waiter } from "./waiter-queue.ts";
@@ -126,7 +127,7 @@ export class MeshTunnel implements RelayEnd, Waiter, Sweepable {
   /** No tunnel. What the other proxy does not take, it will not take from elsewhere; an application that is not there may come back. */
   onResponseHead(head: MessageHead): boolean {
     const { status } = head;
-    this.#refuse(status === 504 ? UV_ETIMEDOUT : UV_ECONNREFUSED, `${status} ${reasonOf(head)}`, status < 500);
+    this.#refuse(status === 504 ? UV_ETIMEDOUT : UV_ECONNREFUSED, `${status} ${peerReason(head) ?? "without a reason"}`, status < 500);
     return false;
   }
 
@@ -207,12 +208,4 @@ export class MeshTunnel implements RelayEnd, Waiter, Sweepable {
     if (!isAbort && this.#isShut && this.#hasEnded) upstream?.endTunnel();
     else upstream?.resetUpstream(ResetReason.downstreamClosed);
   }
-}
-
-/** Why the other proxy refused, as it says itself. */
-function reasonOf(head: MessageHead): string {
-  const index = head.ids.subarray(0, head.count).indexOf(FieldId.l5dProxyError);
-  if (index < 0) return "without a reason";
-  const row = index * FIELD_STRIDE;
-  return head.text(head.fields[row + 2]!, head.fields[row + 3]!);
 }

@@ -95,6 +95,15 @@ export class Redirects {
     return this.#servedBy(state, key, "detect");
   }
 
+  /** What serves a connection to a transparent inbound listener that has said itself for which port it is, as if it had been made to that. */
+  toPort(fd: number, listener: ListenerState, port: number): ListenerState | null {
+    const to = this.#originalDestination?.(fd) ?? null;
+    if (to === null) return null;
+    const key = straightKey("inbound", to.host, port);
+    this.#straight.use(key);
+    return this.#servedBy(listener, key, "detect");
+  }
+
   /** The service of a straight key, null for any other key. */
   service(key: string): Service | null {
     return this.#straight.get(key);

@@ -20,6 +20,7 @@ export interface ErrorRow {
 }
 
 const request400 = (id: number, cause: string): ErrorRow => ({ id, origin: "downstream", status: 400, close: true, retry: "never", label: "bad request", cause });
+const header = (id: number, label: string, cause: string): ErrorRow => ({ id, origin: "downstream", status: 0, close: true, retry: "never", label, cause });
 const peer502 = (id: number, label: string, cause: string): ErrorRow => ({ id, origin: "upstream", status: 502, close: true, retry: "if-nothing-sent", label, cause });
 const response502 = (id: number, cause: string): ErrorRow => ({ id, origin: "upstream", status: 502, close: true, retry: "never", label: "bad response", cause });
 
@@ -66,6 +67,10 @@ export const ERRORS = {
 
   WEFT_TLS_REQUIRED: { id: 50, origin: "downstream", status: 400, close: true, retry: "never", label: "tls required", cause: "The port has a certificate and takes TLS only; use https." },
   WEFT_TLS_HANDSHAKE: { id: 51, origin: "downstream", status: 0, close: true, retry: "never", label: "tls handshake", cause: "The TLS handshake failed or took longer than tlsHandshakeMs." },
+
+  WEFT_TRANSPORT_HEADER: header(55, "transport header", "What stands before a connection of one of Linkerd's proxies is no transport header, or longer than Weft reads."),
+  WEFT_TRANSPORT_HEADER_DEADLINE: header(56, "transport header deadline", "The transport header of one of Linkerd's proxies was not complete within headerDeadlineMs."),
+  WEFT_TRANSPORT_HEADER_ANONYMOUS: header(57, "transport header anonymous", "Who sends a transport header must be a proxy of the mesh, and this client has shown no certificate."),
 
   WEFT_UNAUTHORIZED: { id: 58, origin: "downstream", status: 403, close: false, retry: "never", label: "unauthorized", cause: "The inbound policy does not admit this client." },
 

@@ -8,7 +8,8 @@
 
 import { Buffer } from "node:buffer";
 
-const TRANSPORT_ALPN = "transport.l5d.io/v1";
+/** What a connection that begins with the header negotiates. */
+export const TRANSPORT_ALPN = "transport.l5d.io/v1";
 
 const PREFACE = Buffer.from(`${TRANSPORT_ALPN}\r\n\r\n`, "latin1");
 /** Bytes before the message: the preface and its length. */
@@ -144,6 +145,7 @@ function decodeMessage(buffer: Buffer, start: number, end: number): TransportHea
     }
     if (wire !== (field === 1 ? Wire.varint : Wire.bytes)) return null;
     const value = reader.integer();
+    if (value < 0) return null;
     if (field === 1) {
       port = value;
       continue;

@@ -127,6 +127,11 @@ export const METRICS = {
     labels: ["error"],
     help: "Outbound requests that Weft answered with an error of its own.",
   },
+  outbound_http_peer_errors_total: {
+    type: "counter",
+    labels: ["dst_service", "dst_namespace", "error"],
+    help: "Outbound requests that another proxy of the mesh answered in its application's place, by its reason.",
+  },
   inbound_http_errors_total: { type: "counter", labels: ["error"], help: "Inbound requests that Weft answered with an error of its own." },
   outbound_tcp_errors_total: {
     type: "counter",
@@ -136,6 +141,11 @@ export const METRICS = {
   inbound_tcp_errors_total: { type: "counter", labels: ["error"], help: "Inbound opaque connections that Weft ended because of an error." },
   outbound_tcp_detect_http_results_total: { type: "counter", labels: ["result"], help: "What outbound protocol detection found." },
   inbound_tcp_detect_http_results_total: { type: "counter", labels: ["result"], help: "What inbound protocol detection found." },
+  inbound_tcp_transport_header_connections_total: {
+    type: "counter",
+    labels: ["session_protocol", "target_port", "target_name", "client_id"],
+    help: "Connections with a transport header, as Linkerd's proxies open them, that were for a port of this proxy's.",
+  },
   tls_handshakes_total: {
     type: "counter",
     labels: ["direction", "result"],
