@@ -29,6 +29,10 @@ export class ClientAccess {
     this.#context.counters.httpError(this.#listener.snapshot.direction, label);
   }
 
+  get direction(): "inbound" | "outbound" {
+    return this.#listener.snapshot.direction;
+  }
+
   /** The client's address for X-Forwarded-For, null while `forwarded` is off. */
   get forwardedFor(): Buffer | null {
     if (!this.#context.forwarded) return null;

@@ -15,6 +15,7 @@ import { isProxy } from "./client-peer.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { DownstreamH2Stream } from "./downstream-h2-stream.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
+import { MeshPing } from "./mesh-ping.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 import type { Sweepable } from "./worker-loop.ts";
@@ -26,6 +27,9 @@ const LINGER_BYTES_MAX = 256 * 1024;
 
 /** A client that has sent FIN and waits for answers is asked so often whether it is still there. */
 const PROBE_AFTER_MS = 400;
+
+/** Another proxy of the mesh closes what it does not use any more itself: it has so many times meshIdleTimeoutMs for that. */
+const MESH_IDLE_FACTOR = 2;
 
 /** Stream objects kept for later requests of the connection. */
 const SPARE_MAX = 16;
@@ -56,6 +60,7 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
   isSuspect = false;
   /** Bytes dropped since the end began. */
   #lingered = 0;
+  readonly #ping: MeshPing | null;
 
   constructor(context: ForwarderContext, listener: ListenerState, owner: ClientOwner, transport: Transport) {
     this.context = context;
@@ -67,6 +72,7 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
     transport.readMode = ReadMode.adaptive;
     this.isMesh = listener.isMesh || isProxy(transport.peer);
     this.#h2 = context.h2.server(this, transport, this.isMesh);
+    this.#ping = this.isMesh ? new MeshPing(this.#h2, context.loop.now) : null;
     this.#h2.begin();
     this.flush();
     this.#watchIdle();
@@ -99,7 +105,9 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
   /** A client that was told GOAWAY may have sent a request before it heard of it: that one is still waited for. */
   #watchIdle(): void {
     const { loop, shared } = this.context;
-    this.transport.deadlineAt = loop.now + (this.#phase === Phase.open ? shared.limits.idleTimeoutMs : shared.limits.drainIdleMs);
+    const { drainIdleMs, idleTimeoutMs, meshIdleTimeoutMs } = shared.limits;
+    const idleMs = this.isMesh ? MESH_IDLE_FACTOR * meshIdleTimeoutMs : idleTimeoutMs;
+    this.transport.deadlineAt = loop.now + (this.#phase === Phase.open ? idleMs : drainIdleMs);
   }
 
   onPeerSettings(): void {}
@@ -139,6 +147,7 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
       return;
     }
     const { loop } = this.context;
+    this.#ping?.heard(loop.now);
     this.#h2.receive(buffer, start, end, lease, loop.now);
     for (let i = this.#streams.length - 1; i >= 0; i--) this.#streams[i]?.flushReceived();
     if (!this.#h2.isInHeaderBlock) this.#blockSince = 0;
@@ -195,6 +204,7 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
   }
 
   sweep(now: number): void {
+    if (this.#ping !== null && this.#phase < Phase.closing && !this.#hasEnded && this.#isSilent(this.#ping, now)) return;
     if (this.#blockSince !== 0 && now - this.#blockSince > this.context.shared.limits.headerDeadlineMs) {
       this.access.countError(ERRORS.WEFT_HEADER_DEADLINE.label);
       this.#close(true);
@@ -206,6 +216,22 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
       this.flush();
     }
     for (let i = this.#streams.length - 1; i >= 0; i--) this.#streams[i]?.sweep(now);
+  }
+
+  /** Is the other proxy gone without a word? Then its connection is closed. */
+  #isSilent(ping: MeshPing, now: number): boolean {
+    if (!ping.isDead(now, this.context.shared.limits)) {
+      this.flush();
+      return false;
+    }
+    const { label } = ERRORS.WEFT_MESH_SILENT;
+    this.context.counters.tcpError(this.access.direction, label);
+    this.context.log("info", `[WEFT_MESH_SILENT] ${ERRORS.WEFT_MESH_SILENT.cause}`, {
+      client: this.transport.peerAddress().address,
+      ...(this.transport.peer.identity !== null && { identity: this.transport.peer.identity }),
+    });
+    this.#close(true);
+    return true;
   }
 
   #drain(): void {

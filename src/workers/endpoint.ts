@@ -14,7 +14,7 @@ import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import type { ClientPeer } from "./client-peer.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
-import { connectErrorId, errnoName, errnoOf } from "./errno.ts";
+import { connectErrorId, errnoName, errnoOf, UV_ETIMEDOUT } from "./errno.ts";
 import { H1Pool } from "./h1-pool.ts";
 import { H2Pool } from "./h2-pool.ts";
 import { dialMesh } from "./mesh-dial.ts";
@@ -237,6 +237,8 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     this.speaksHttp2 = true;
     this.#unspoken = 0;
     this.#isHttp1Until = 0;
+    // A connection that was there already when the endpoint's pause was over.
+    if (!this.isReady && this.#readyTimer === null) this.#becomeReady();
   }
 
   endedUnspoken(isCertain: boolean): void {
@@ -250,6 +252,12 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     this.failWaiters(waiters, errnoOf(ERRORS.WEFT_MESH_HANDSHAKE.id));
   }
 
+  silent(waiters: readonly Waiter[]): void {
+    this.context.mesh.noteSilent(this.address, this.identity ?? "");
+    this.context.counters.tcpError("outbound", ERRORS.WEFT_MESH_SILENT.label);
+    this.failWaiters(waiters, UV_ETIMEDOUT);
+  }
+
   /** It broke HTTP/1: whoever was taken for an HTTP/1 server may be an HTTP/2 one. */
   brokeHttp1(): void {
     this.#isHttp1Until = 0;
@@ -258,7 +266,11 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   /** A connect failed, ours or a relay's: not ready for a while. */
   connectFailed(errno: number): void {
-    if (LOCAL_ERRORS.has(errno)) return;
+    if (LOCAL_ERRORS.has(errno)) {
+      // What was dialled to find out whether it is back has found out nothing.
+      if (!this.isReady && this.#readyTimer === null) this.#becomeReady();
+      return;
+    }
     this.brokeHttp1();
     this.context.onConnectFailed(this.#owner.key, this.address);
     this.#owner.setReady(this, false);
@@ -269,7 +281,13 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     const pauseMax = this.isStraight ? limits.reconnectBackoffMinMs : limits.reconnectBackoffMaxMs;
     const pause = Math.min(limits.reconnectBackoffMinMs * 2 ** (this.#failures - 1), pauseMax);
     const jittered = pause * (0.9 + 0.2 * this.context.random());
-    this.#readyTimer = setTimeout(() => this.context.loop.run(() => this.#becomeReady()), jittered);
+    this.#readyTimer = setTimeout(() => this.context.loop.run(() => this.#tryAgain()), jittered);
+  }
+
+  /** The next request is the probe. For a proxy of the mesh that requests went to lately it is a connection: none of them has to try. */
+  #tryAgain(): void {
+    this.#readyTimer = null;
+    if (this.#h2?.warm() !== true) this.#becomeReady();
   }
 
   #becomeReady(): void {

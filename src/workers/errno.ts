@@ -18,6 +18,9 @@ export function errnoOf(errorId: number): number {
   return -(OWN_BASE + errorId);
 }
 
+/** Why a connection to another proxy of the mesh was closed on which PING got no answer. */
+export const SILENT: number = errnoOf(ERRORS.WEFT_MESH_SILENT.id);
+
 /** What a failed connect is in the table of errors. */
 export function connectErrorId(errno: number): number {
   if (errno <= -OWN_BASE) return -errno - OWN_BASE;

@@ -2,6 +2,9 @@
 //
 // A request goes to the first connection that has a stream to give; another connection is dialled when all are full. A connection
 // that was told to go away (GOAWAY) gets no more requests and closes with its last one.
+//
+// To another proxy of the mesh one connection is kept warm, as long as requests went there within meshIdleTimeoutMs: it stays open while it is idle, and when
+// it is lost, another is dialled before a request asks for it, later each time that it is lost unused (reconnectBackoffMinMs to MaxMs).
 
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { PoolOwner } from "./pool-owner.ts";
@@ -16,6 +19,11 @@ export class H2Pool implements UpstreamH2Owner {
   readonly #waiters: WaiterQueue;
   #connections = 0;
   #connecting = 0;
+  /** When the last request that got a stream began or ended, in milliseconds of the loop's clock. */
+  #usedAt = Number.NEGATIVE_INFINITY;
+  /** Connections lost since one of them carried a request. */
+  #lost = 0;
+  #redialTimer: NodeJS.Timeout | null = null;
 
   constructor(owner: PoolOwner) {
     this.#owner = owner;
@@ -40,6 +48,7 @@ export class H2Pool implements UpstreamH2Owner {
     for (const connection of this.#open) {
       const stream = connection.openStream(waiter);
       if (stream === null) continue;
+      this.#used();
       waiter.onUpstream(stream);
       return true;
     }
@@ -124,6 +133,7 @@ export class H2Pool implements UpstreamH2Owner {
         this.acquire(waiter, false);
         return;
       }
+      this.#used();
       waiter.onUpstream(stream);
     }
     this.dialForWaiters();
@@ -132,8 +142,65 @@ export class H2Pool implements UpstreamH2Owner {
   onGoingAway(connection: UpstreamH2): void {
     const index = this.#open.indexOf(connection);
     if (index >= 0) this.#open.splice(index, 1);
-    if (this.#owner.isReady) this.dialForWaiters();
+    if (!this.#owner.isReady) return;
+    this.dialForWaiters();
+    if (!connection.isUnused) this.#redialSoon();
   }
+
+  // --- one that is kept warm ----------------------------------------------------------------------------------------
+
+  #used(): void {
+    this.#lost = 0;
+    this.#usedAt = this.#owner.context.loop.now;
+  }
+
+  onIdle(): void {
+    this.#usedAt = this.#owner.context.loop.now;
+  }
+
+  warmMs(connection: UpstreamH2): number {
+    const isLast = this.#open.length === 1 && this.#open[0] === connection;
+    return isLast && this.#mayKeepWarm ? this.#warmMsLeft : 0;
+  }
+
+  get #mayKeepWarm(): boolean {
+    const { context, isMesh, isRemoved } = this.#owner;
+    return isMesh && !isRemoved && !context.isDraining;
+  }
+
+  get #warmMsLeft(): number {
+    const { loop, shared } = this.#owner.context;
+    return this.#usedAt + shared.limits.meshIdleTimeoutMs - loop.now;
+  }
+
+  onSilent(connection: UpstreamH2): void {
+    this.#owner.silent(this.#waiters.takeAll());
+    this.onGoingAway(connection);
+  }
+
+  #redialSoon(): void {
+    const { context } = this.#owner;
+    if (this.#redialTimer !== null || this.#connecting > 0 || this.#open.length > 0 || !this.#mayKeepWarm || this.#warmMsLeft <= 0) return;
+    const { reconnectBackoffMinMs, reconnectBackoffMaxMs } = context.shared.limits;
+    const pause = Math.min(reconnectBackoffMinMs * 2 ** this.#lost, reconnectBackoffMaxMs);
+    this.#lost++;
+    const jittered = pause * (0.9 + 0.2 * context.random());
+    this.#redialTimer = setTimeout(() => {
+      this.#redialTimer = null;
+      context.loop.run(() => {
+        if (this.#owner.isReady) this.warm();
+      });
+    }, jittered);
+  }
+
+  /** Sees to it that there is a connection, where requests went lately. True: one is being made, and the owner will hear of it. */
+  warm(): boolean {
+    if (this.#open.length > 0 || !this.#mayKeepWarm || this.#warmMsLeft <= 0) return false;
+    this.#dialIfUseful();
+    return this.#connecting > 0;
+  }
+
+  // --- the end ------------------------------------------------------------------------------------------------------
 
   onGone(connection: UpstreamH2, errno: number): void {
     this.#connections--;
@@ -147,6 +214,8 @@ export class H2Pool implements UpstreamH2Owner {
 
   /** The endpoint is gone: connections close when their last stream ends. */
   retire(): void {
+    if (this.#redialTimer !== null) clearTimeout(this.#redialTimer);
+    this.#redialTimer = null;
     for (const connection of this.#open.splice(0)) connection.retire();
     for (const waiter of this.#waiters.takeAll()) waiter.onUnavailable(ERRORS.WEFT_UPSTREAM_REFUSED.id, this.#owner.address);
   }

@@ -119,6 +119,11 @@ export class MeshTls {
     this.#refusals.note("another proxy of the mesh answered in its application's place", address, fields, "endpoint");
   }
 
+  /** Nobody answers at an endpoint that was spoken to. */
+  noteSilent(address: string, identity: string): void {
+    this.#refusals.note(`[WEFT_MESH_SILENT] ${ERRORS.WEFT_MESH_SILENT.cause}`, address, { identity }, "endpoint");
+  }
+
   /** @param error label of the reason, "" for none */
   count(direction: string, result: MeshHandshakeResult, error: string): void {
     const key = `${direction} ${result} ${error}`;

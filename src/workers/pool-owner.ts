@@ -34,6 +34,8 @@ export interface PoolOwner {
   brokeHttp1(): void;
   /** The waiter is to be served by whatever pool fits now. */
   acquire(waiter: Waiter, isFresh: boolean): void;
+  /** Nobody answers PING at another proxy of the mesh: the endpoint pauses, and these (who no longer wait) go elsewhere. */
+  silent(waiters: readonly Waiter[]): void;
   /** A connect failed: the endpoint pauses, and these (who no longer wait) are told. */
   failWaiters(waiters: readonly Waiter[], errno: number): void;
 }

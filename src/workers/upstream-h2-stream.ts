@@ -13,7 +13,7 @@ import {
   type UpstreamStream,
 } from "../core/http/exchange.ts";
 import { type MessageHead, Method } from "../core/http/head.ts";
-import { UV_ETIMEDOUT } from "./errno.ts";
+import { SILENT, UV_ETIMEDOUT } from "./errno.ts";
 import type { UpstreamH2 } from "./upstream-h2.ts";
 
 /** 1xx responses before the final one, as for HTTP/1. */
@@ -217,7 +217,9 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     const hasHead = this.#hasHead || this.#informational > 0;
     this.#finish();
     if (this.#connection.isClosed) {
-      if (this.#connection.errno === UV_ETIMEDOUT) exchange.onUpstreamReset(ResetReason.deadline, ERRORS.WEFT_WRITE_STALLED.id, hasHead);
+      if (this.#connection.errno === SILENT) exchange.onUpstreamReset(ResetReason.upstreamClosed, ERRORS.WEFT_MESH_SILENT.id, hasHead);
+      else if (this.#connection.errno === UV_ETIMEDOUT)
+        exchange.onUpstreamReset(ResetReason.deadline, ERRORS.WEFT_WRITE_STALLED.id, hasHead);
       else exchange.onUpstreamReset(ResetReason.upstreamClosed, ERRORS.WEFT_UPSTREAM_CLOSED.id, hasHead);
       return;
     }

@@ -11,8 +11,9 @@
 import type { Buffer } from "node:buffer";
 import type { H2ConnectionOwner, H2Session, H2Stream, H2StreamOwner } from "../core/h2/contract.ts";
 import type { Lease } from "../core/http/exchange.ts";
-import { UV_ETIMEDOUT } from "./errno.ts";
+import { SILENT, UV_ETIMEDOUT } from "./errno.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
+import { MeshPing } from "./mesh-ping.ts";
 import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 import { UpstreamH2Stream } from "./upstream-h2-stream.ts";
 import type { Waiter } from "./waiter-queue.ts";
@@ -42,6 +43,12 @@ export interface UpstreamH2Owner {
   onSpoke(): void;
   /** It ended, or is silent, before its SETTINGS came, and carried nothing. `isCertain`: it spoke HTTP/1. */
   onUnspoken(isCertain: boolean): void;
+  /** Its last request is over. */
+  onIdle(): void;
+  /** So many milliseconds more it stays open without a request, beyond upstreamIdleTimeoutMs; 0: not at all. */
+  warmMs(connection: UpstreamH2): number;
+  /** PING got no answer; it is closed next. */
+  onSilent(connection: UpstreamH2): void;
   /** It takes no more streams. */
   onGoingAway(connection: UpstreamH2): void;
   /** Closed, from whatever phase. */
@@ -62,6 +69,10 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   #opened = 0;
   #resets = 0;
   #wasConnected = false;
+  /** Nobody had a use for it: no other takes its place. */
+  isUnused = false;
+  /** Of connections to other proxies of the mesh. */
+  #ping: MeshPing | null = null;
 
   private constructor(context: ForwarderContext, owner: UpstreamH2Owner) {
     this.context = context;
@@ -101,6 +112,7 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   #becomeOpen(): void {
     this.#phase = Phase.open;
     this.#transport.deadlineAt = 0;
+    if (this.#owner.isMesh) this.#ping = new MeshPing(this.#h2, this.context.loop.now);
     this.#watchIdle();
     this.#owner.onConnected(this);
   }
@@ -187,8 +199,12 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
   }
 
   #onLastStream(): void {
-    if (this.#phase === Phase.retiring) this.#closeGracefully();
-    else this.#watchIdle();
+    if (this.#phase === Phase.retiring) {
+      this.#closeGracefully();
+      return;
+    }
+    this.#owner.onIdle();
+    this.#watchIdle();
   }
 
   #watchIdle(): void {
@@ -244,7 +260,9 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
       this.#endUnspoken(true);
       return;
     }
-    this.#h2.receive(buffer, start, end, lease, this.context.loop.now);
+    const { now } = this.context.loop;
+    this.#ping?.heard(now);
+    this.#h2.receive(buffer, start, end, lease, now);
     for (const side of this.#streams) side.flushReceived();
     this.flush();
   }
@@ -265,21 +283,43 @@ export class UpstreamH2 implements TransportOwner, H2ConnectionOwner, Sweepable 
       return;
     }
     if (this.#phase === Phase.greeting) this.#endUnspoken(true);
-    else this.leave();
+    else this.#onUnused();
+  }
+
+  /** Without a request for upstreamIdleTimeoutMs, or as long as it was kept warm. */
+  #onUnused(): void {
+    if (this.#phase !== Phase.open) return;
+    const warmMs = this.#owner.warmMs(this);
+    if (warmMs > 0) {
+      this.#transport.deadlineAt = this.context.loop.now + warmMs;
+      return;
+    }
+    this.isUnused = true;
+    this.leave();
+  }
+
+  #onSilent(): void {
+    this.errno = SILENT;
+    this.#owner.onSilent(this);
+    this.#close(true);
   }
 
   onClosed(errno: number): void {
     const before = this.#phase;
     this.#phase = Phase.closed;
-    this.errno = errno;
+    if (this.errno === 0) this.errno = errno;
     this.context.loop.sweepables.delete(this);
     if (before === Phase.connecting) this.#owner.onConnectFailed(this, errno);
     else if (before === Phase.greeting) this.#owner.onUnspoken(false);
     this.#h2.transportClosed();
-    this.#owner.onGone(this, errno);
+    this.#owner.onGone(this, this.errno);
   }
 
   sweep(now: number): void {
+    if (this.#ping?.isDead(now, this.context.shared.limits) === true) {
+      this.#onSilent();
+      return;
+    }
     for (let i = this.#streams.length - 1; i >= 0; i--) this.#streams[i]?.sweep(now);
     this.flush();
   }

@@ -101,6 +101,7 @@ export const ERRORS = {
   WEFT_PEER_OTHER_IDENTITY: peer502(127, "peer of another identity", "Somebody else than the identity that the endpoint should have answered there."),
   WEFT_MESH_HANDSHAKE: peer502(128, "mesh handshake", "The mesh TLS handshake with the endpoint failed, or it refused this proxy right after it; its log has the reason."),
   WEFT_MESH_PROTOCOL: peer502(129, "mesh protocol", "The endpoint speaks mesh TLS, but not HTTP/2 within."),
+  WEFT_MESH_SILENT: { id: 131, origin: "upstream", status: 504, close: true, retry: "if-reused-connection", label: "mesh silent", cause: "The other proxy of the mesh did not answer a PING within meshPingTimeoutMs: it, or the way to it, is dead; the connection was closed." },
   WEFT_NO_IDENTITY: { id: 130, origin: "internal", status: 503, close: false, retry: "if-nothing-sent", label: "no identity", cause: "The endpoint needs mesh TLS, and this proxy has no certificate yet, or spec.identity is not set." },
 
   // Weft itself.
