@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chunkedTarget } from "./chunked.ts";
+import { clientHelloTarget } from "./client-hello.ts";
 import { hpackTarget } from "./hpack.ts";
 import { h2ClientTarget } from "./h2-client.ts";
 import { h2ServerTarget } from "./h2-server.ts";
@@ -18,6 +19,7 @@ import { Random } from "./random.ts";
 import { roundtripTarget } from "./roundtrip.ts";
 import { requestHeadTarget, responseHeadTarget } from "./split-invariance.ts";
 import { type FuzzTarget, Tally, type TargetOptions } from "./target.ts";
+import { transportHeaderTarget } from "./transport-header.ts";
 
 export const TARGETS: Readonly<Record<string, (options: TargetOptions) => FuzzTarget | Promise<FuzzTarget>>> = {
   "request-head": requestHeadTarget,
@@ -27,6 +29,8 @@ export const TARGETS: Readonly<Record<string, (options: TargetOptions) => FuzzTa
   roundtrip: roundtripTarget,
   "h2-client": h2ClientTarget,
   "h2-server": h2ServerTarget,
+  "client-hello": clientHelloTarget,
+  "transport-header": transportHeaderTarget,
   proxy: proxyTarget,
 };
 

@@ -55,8 +55,9 @@ interface Message {
 function gather(buffer: Buffer, start: number, end: number): Message | "incomplete" | "malformed" {
   let at = start;
   let gathered = 0;
-  /** Bytes of the message with its header, once that is here. */
+  /** Bytes of the message with its header; of the header alone until that is here. */
   let wanted = HANDSHAKE_HEADER;
+  let isKnown = false;
   const limit = start + HELLO_BYTES_MAX;
   const pieces: { from: number; to: number }[] = [];
   while (gathered < wanted) {
@@ -69,14 +70,15 @@ function gather(buffer: Buffer, start: number, end: number): Message | "incomple
     const to = Math.min(recordEnd, end);
     if (to > from) pieces.push({ from, to });
     gathered += to - from;
-    if (wanted === HANDSHAKE_HEADER) {
+    if (!isKnown) {
       const header = headerOf(buffer, pieces, gathered);
       if (header === "malformed") return "malformed";
+      isKnown = header !== null;
       if (header !== null) wanted = HANDSHAKE_HEADER + header;
       if (wanted > HELLO_BYTES_MAX) return "malformed";
     }
     // A record that goes on behind its message would hold another one, which no client may send now.
-    if (wanted > HANDSHAKE_HEADER && gathered - (to - from) + (recordEnd - from) > wanted) return "malformed";
+    if (isKnown && gathered - (to - from) + (recordEnd - from) > wanted) return "malformed";
     if (to < recordEnd) return "incomplete";
     at = recordEnd;
   }

@@ -169,6 +169,7 @@ describe("no ClientHello", () => {
     ["no compression methods", records(message({ compression: Buffer.alloc(0) }))],
     ["another major version", records(message({ version: 0x0203 }))],
     ["a message of nothing", records(Buffer.from([1, 0, 0, 0]))],
+    ["a message of no length before its record's end", records(Buffer.concat([Buffer.from([1, 0, 0, 0]), good.subarray(4)]))],
     ["plain text", Buffer.from("GET / HTTP/1.1\r\n\r\n")],
     ["SSLv2", Buffer.from("802e0100", "hex")],
   ];
