@@ -5,21 +5,37 @@
 // signals itself: the kernel does not end that one for a signal without a handler.
 
 import { accessSync, constants } from "node:fs";
+import { FAILURE } from "./output-format.ts";
 
 const SHELL = "/bin/sh";
 /** A signal ends `wait`; the sleeper would outlive the shell outside of a container. */
 const SCRIPT = "trap 'kill $!; exit 0' TERM INT; sleep infinity & wait";
+/**
+ * A job's: one look a second, without another process, for others in the process namespace. Five looks alone, after somebody was there, are
+ * the end; a sidecar that crashed may come back meanwhile.
+ */
+const JOB_SCRIPT =
+  "trap 'kill $!; exit 0' TERM INT; alone=0; seen=; while sleep 1 & wait $!; do set -- /proc/[0-9]*; " +
+  'if [ $# -gt 1 ]; then seen=1 alone=0; elif [ -n "$seen" ]; then alone=$((alone+1)); [ $alone -ge 5 ] && exit 0; fi; done';
 
 type Execve = (file: string, args: readonly string[], env: NodeJS.ProcessEnv) => never;
 
-/** Does not return where the process becomes a shell; else resolves to the exit code at SIGTERM or SIGINT. */
-export async function runHold(): Promise<number> {
+/** Does not return where the process becomes a shell; else resolves to the exit code at SIGTERM or SIGINT. `isJob`: see above. */
+export async function runHold(isJob: boolean): Promise<number> {
+  if (isJob && process.pid !== 1) {
+    process.stderr.write("weft hold: --job is for process 1 of a container: everybody else on a host would have to end\n");
+    return FAILURE;
+  }
   process.stdout.write("weft hold: the network namespace is here until SIGTERM\n");
   const { execve } = process as unknown as { execve?: Execve };
   if (execve !== undefined && isExecutable(SHELL)) {
     // Its warning that it is experimental would be for nobody.
     process.removeAllListeners("warning");
-    execve.call(process, SHELL, ["sh", "-c", SCRIPT], process.env);
+    execve.call(process, SHELL, ["sh", "-c", isJob ? JOB_SCRIPT : SCRIPT], process.env);
+  }
+  if (isJob) {
+    process.stderr.write(`weft hold: --job takes ${SHELL} and a Node that can become it\n`);
+    return FAILURE;
   }
   const timer = setInterval(() => {}, 2 ** 30);
   await new Promise<void>((resolve) => {

@@ -11,6 +11,7 @@ import { addInstall } from "./install/install-program.ts";
 import { FAILURE } from "./output-format.ts";
 import { outputOption } from "./output-option.ts";
 import type { ProxyOptions } from "./proxy-arguments.ts";
+import { addRun } from "./run/run-program.ts";
 import type { OutputFormat } from "./output-format.ts";
 
 /** Parses and runs; resolves to the exit code. */
@@ -27,6 +28,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     .enablePositionalOptions()
     .exitOverride();
   addProxy(program, finish);
+  addRun(program, finish);
   addValidate(program, finish);
   addCheck(program, finish);
   addInit(program, finish);
@@ -42,7 +44,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // What is wrong has been said already; help that was asked for is no failure.
-    if (error.exitCode !== 0) return args[0] === "proxy" || args[0] === "identity-controller" ? BAD_CONFIGURATION : FAILURE;
+    if (error.exitCode !== 0) return ["proxy", "run", "identity-controller"].includes(args[0]!) ? BAD_CONFIGURATION : FAILURE;
   }
   return exitCode;
 }
@@ -60,6 +62,7 @@ function addProxy(program: Command, finish: Finish): void {
     .option("--workers <n>", "worker threads; auto: one per core; 0: forward on the main thread")
     .option("--admin <host:port>", "metrics and readiness; off: none")
     .option("--name <name>", "which Proxy document, when there are several")
+    .option("--job", "end when the application has ended, in the process namespace that it shares (docs/jobs.md)")
     .addHelpText(
       "after",
       "\nThe configuration may also stand in the environment variable WEFT_CONFIG.\nExit codes: 0 after a drain, 64 for a bad configuration, 1 for any other failure.",
@@ -86,9 +89,10 @@ function addHold(program: Command, finish: Finish): void {
   program
     .command("hold")
     .description("Hold a network namespace for other containers to join, until SIGTERM.")
-    .action(async () => {
+    .option("--job", "or until all who joined its process namespace have ended (docs/jobs.md)")
+    .action(async ({ job }: { job?: boolean }) => {
       const { runHold } = await import("./hold-command.ts");
-      finish(await runHold());
+      finish(await runHold(job === true));
     });
 }
 

@@ -10,6 +10,8 @@ export interface ProxyOptions {
   readonly workers?: string;
   readonly admin?: string;
   readonly name?: string;
+  /** It ends when its application has ended. */
+  readonly job?: boolean;
 }
 
 /** The options, `null` for anything that is not plainly options of this command: help, unknown ones, values missing. */
@@ -18,7 +20,15 @@ export function readProxyArguments(args: readonly string[]): ProxyOptions | null
   try {
     const { values } = parseArgs({
       args: [...args],
-      options: { config: text, listen: text, to: { type: "string", multiple: true }, workers: text, admin: text, name: text },
+      options: {
+        config: text,
+        listen: text,
+        to: { type: "string", multiple: true },
+        workers: text,
+        admin: text,
+        name: text,
+        job: { type: "boolean" },
+      },
       allowPositionals: false,
       strict: true,
     });

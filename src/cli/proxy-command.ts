@@ -6,15 +6,19 @@ import { flagsToSnapshot, readAdminFlag } from "../config/flags.ts";
 import { prepareLoader } from "../config/load-in-worker.ts";
 import { BAD_CONFIGURATION, formatProblem } from "../config/problem.ts";
 import type { Problem } from "../config/problem.ts";
+import type { ProxyDirector } from "../workers/director.ts";
 import type { RunProxyOptions } from "../workers/supervisor.ts";
 import type { ProxyOptions } from "./proxy-arguments.ts";
 
 /** Worker threads at most, as in the schema, which must not be loaded here. */
 const WORKERS_MAX = 256;
 
-/** Runs until the proxy is told to stop; resolves to the exit code. */
-export async function runProxyCommand(options: ProxyOptions): Promise<number> {
-  const plan = planProxy(options, process.env);
+/** Nobody else could be seen to end. */
+const ALONE = usage("--job has nothing to watch: this process is number 1 of its namespace", 'pid: "service:NAME-net" as in docs/jobs.md');
+
+/** Runs until the proxy is told to stop, also by `director`; resolves to the exit code. */
+export async function runProxyCommand(options: ProxyOptions, director?: ProxyDirector): Promise<number> {
+  const plan = options.job === true && process.pid === 1 ? { problems: [ALONE] } : planProxy(options, process.env);
   if ("problems" in plan) {
     process.stderr.write(plan.problems.map((problem) => `weft proxy: ${formatProblem(problem)}\n`).join(""));
     return BAD_CONFIGURATION;
@@ -22,7 +26,8 @@ export async function runProxyCommand(options: ProxyOptions): Promise<number> {
   // The loader's thread and this one have much to import; they do it at the same time.
   if ((plan.snapshot ?? null) === null) prepareLoader();
   const { runProxy } = await import("../workers/supervisor.ts");
-  return await runProxy(plan);
+  const master = director ?? (options.job === true ? (await import("./run/application-watch.ts")).directJob() : undefined);
+  return await runProxy(master === undefined ? plan : { ...plan, director: master });
 }
 
 /** What the options mean, or what is wrong with them. */

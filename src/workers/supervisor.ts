@@ -25,6 +25,7 @@ import { Acceptor, type Placement } from "./acceptor.ts";
 import { adminSource } from "./admin-source.ts";
 import { Reloader } from "./config-reload.ts";
 import { ConfigState } from "./config-state.ts";
+import type { ProxyDirector } from "./director.ts";
 import { drainProxy } from "./drain.ts";
 import { IdentityError } from "./identity/identity-failure.ts";
 import { ProxyIdentity } from "./identity/proxy-identity.ts";
@@ -53,6 +54,8 @@ export interface RunProxyOptions {
   /** Selects one of several Proxy documents. */
   readonly proxyName?: string | null;
   readonly overrides?: ConfigOverrides;
+  /** Who else may end it, and wants to know when it is ready. */
+  readonly director?: ProxyDirector;
   /** Module with `createForwarder`; for tests of the threads. */
   readonly forwarderModule?: string;
 }
@@ -72,7 +75,7 @@ export async function runProxy(options: RunProxyOptions): Promise<number> {
     files = result.files;
     for (const warning of result.warnings) process.stderr.write(`${formatProblem(warning)}\n`);
   }
-  const supervisor = new Supervisor(snapshot, options.forwarderModule ?? siblingModule("forwarder"));
+  const supervisor = new Supervisor(snapshot, options.forwarderModule ?? siblingModule("forwarder"), options.director ?? null);
   try {
     if (!(await supervisor.start())) return 0;
   } catch (error) {
@@ -100,6 +103,7 @@ class Supervisor {
   readonly #moved = new Set<string>();
   readonly #ticketKeys = new TicketKeys((keys) => this.#send(this.#state.rotate(keys)));
   readonly #identity: ProxyIdentity;
+  readonly #director: ProxyDirector | null;
   #meshIdentity: MeshIdentity | null = null;
   #state: ConfigState;
   #admin: AdminServer | null = null;
@@ -120,8 +124,9 @@ class Supervisor {
     this.#onHurry = resolve;
   });
 
-  constructor(snapshot: ProxySnapshot, forwarderModule: string) {
+  constructor(snapshot: ProxySnapshot, forwarderModule: string, director: ProxyDirector | null) {
     this.#initial = snapshot;
+    this.#director = director;
     this.#logger = new Logger(snapshot.logLevel, snapshot.name);
     const { log } = this.#logger;
     const refusals = new GatheredLog(log, "warn", "connections refused");
@@ -167,7 +172,9 @@ class Supervisor {
    */
   async start(): Promise<boolean> {
     process.on("uncaughtException", (error) => this.#logger.fatal("an exception that nobody caught: the proxy ends", error));
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => this.#stop(signal));
+    const onSignal = this.#director?.ignoresSignals === true ? () => undefined : (signal: string) => this.#stop(signal);
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, onSignal);
+    this.#director?.direct((reason) => this.#stop(reason));
     const { limits, listeners, services, admin, identity } = this.#initial;
     const certified = this.#identity.start(identity);
     // Awaited below; until then it is nobody's unhandled rejection.
@@ -206,6 +213,7 @@ class Supervisor {
       services: services.length,
       ms: Math.round(performance.now()),
     });
+    this.#director?.ready(prepared.listeners);
     return true;
   }
 

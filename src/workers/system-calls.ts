@@ -34,6 +34,8 @@ const getsockopt = libc.func("int getsockopt(int, int, int, void *, _Inout_ uint
   size: number[],
 ) => number;
 const ioctl = libc.func("int ioctl(int, unsigned long, void *)") as (fd: number, request: number, value: Buffer) => number;
+const waitid = libc.func("int waitid(int, uint32_t, void *, int)") as (type: number, id: number, info: Buffer, options: number) => number;
+const waitpid = libc.func("int waitpid(int, void *, int)") as (pid: number, status: null, options: number) => number;
 koffi.struct("sock_fprog", { len: "uint16_t", filter: "void *" });
 const attach = libc.func("setsockopt", "int", ["int", "int", "int", "sock_fprog *", "uint32_t"]) as (
   fd: number,
@@ -57,6 +59,14 @@ const SOL_IP = 0;
 const SOL_IPV6 = 41;
 /** Of netfilter's connection tracking; the same number for both families. */
 const SO_ORIGINAL_DST = 80;
+
+const P_ALL = 0;
+const WNOHANG = 1;
+const WEXITED = 4;
+const WNOWAIT = 0x01000000;
+/** siginfo_t, and where it has the child's pid (64-bit systems). */
+const SIGINFO_BYTES = 128;
+const SIGINFO_PID = 16;
 
 export const { EAGAIN, EMFILE, EINTR, ECONNABORTED } = constants.errno;
 /** Not in Node's table. */
@@ -172,4 +182,15 @@ const DROP_SYN_COUNT = DROP_SYN.length / 8;
  */
 export function refuseNewConnections(listening: number): number {
   return errnoOf(attach(listening, SOL_SOCKET, SO_ATTACH_FILTER, { len: DROP_SYN_COUNT, filter: DROP_SYN }, 16));
+}
+
+/** The pid of a child that has ended and waits for somebody to ask how; it goes on waiting. 0: there is none. */
+export function endedChild(): number {
+  const info = Buffer.alloc(SIGINFO_BYTES);
+  return waitid(P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT) === 0 ? info.readInt32LE(SIGINFO_PID) : 0;
+}
+
+/** Takes a child that has ended out of the kernel's table. Never for those that Node started: it asks for them itself. */
+export function buryChild(pid: number): void {
+  waitpid(pid, null, WNOHANG);
 }

@@ -1,28 +1,25 @@
-// The examples of the documentation, and the YAML inside docs/configuration.md, are valid without a warning.
+// The examples' configurations, and the YAML inside docs/configuration.md, are valid without a warning.
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { checkConfig, loadConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 
 const DOCS = fileURLToPath(new URL("../../docs/", import.meta.url));
-const examples = readdirSync(join(DOCS, "examples")).filter((name) => name.endsWith(".yaml"));
+const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
+const examples = globSync("*/*.yaml", { cwd: EXAMPLES }).sort();
 
 test("there is an example for each way to deploy a proxy", () => {
-  assert.deepEqual(examples.sort(), [
-    "per-host.yaml",
-    "sidecar-proxy-to-proxy.yaml",
-    "sidecar-proxy-to-service.yaml",
-    "sidecar-service-to-proxy.yaml",
-  ]);
+  const ways = ["mutual-tls", "per-host", "proxy-to-proxy", "proxy-to-service", "service-to-proxy"];
+  assert.deepEqual([...new Set(examples.map((path) => dirname(path)))], ways);
 });
 
 for (const name of examples) {
   test(`${name} is valid`, () => {
-    const path = join(DOCS, "examples", name);
+    const path = join(EXAMPLES, name);
     assert.deepEqual(checkConfig({ path }).problems.map(formatProblem), []);
     assert.ok("snapshot" in loadConfig({ path }));
   });
