@@ -23,16 +23,18 @@ RUN rm -rf node_modules/node-linux-* \
   && test -f "$keep" \
   && find . -name '*.node' ! -name "$keep" -delete
 
-FROM ${NODE_IMAGE}
+FROM ${NODE_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="Weft" org.opencontainers.image.licenses="Apache-2.0"
 # For `weft init`. Bases that bring it are left as they are.
 RUN command -v iptables-restore >/dev/null \
-  || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iptables && rm -rf /var/lib/apt/lists/*)
+  || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iptables && rm -rf /var/lib/apt/lists/* /var/cache/apt/*)
 WORKDIR /weft
 COPY package.json LICENSE ./
 COPY bin bin
 COPY --from=build /weft/node_modules node_modules
 COPY --from=build /weft/dist dist
+# Mounted volumes take over who owns these: an identity component's state, and what a sidecar proves itself with.
+RUN mkdir -p /var/lib/weft/identity /var/lib/weft/token && chmod 0700 /var/lib/weft/* && chown -R 2102:2102 /var/lib/weft
 ENV NODE_ENV=production
 USER 2102:2102
 # Outbound, inbound, admin.
@@ -42,3 +44,19 @@ HEALTHCHECK --interval=5s --timeout=2s --start-period=10s CMD ["bash", "-c", "ex
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["node", "/weft/bin/weft.mjs"]
 CMD ["--help"]
+
+# With load generators, for docker-compose.yml's profiles `bench` and `load`: docker build --target bench -t weft-bench .
+FROM runtime AS bench
+USER root
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends apache2-utils nginx-light wrk && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+COPY src src
+COPY test/support/ports.ts test/support/ports.ts
+COPY bench bench
+# Reports go to what is mounted there.
+RUN mkdir /report && chown 2102:2102 /report
+USER 2102:2102
+ENTRYPOINT ["node", "/weft/bench/main.ts"]
+HEALTHCHECK NONE
+
+# The last stage is what a build without `--target` makes.
+FROM runtime

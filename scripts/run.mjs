@@ -20,19 +20,25 @@ const RUNTIME_MIN = [22, 18];
 const TEST_CONCURRENCY = 2;
 /** A test that hangs is a failure, not a stuck run. */
 const TEST_TIMEOUT_MS = 180_000;
+/** A file of container tests starts twenty containers, and more than once. */
+const CONTAINER_TEST_TIMEOUT_MS = 600_000;
 /** How soon after npm's end what it started ends too. */
 const PARENT_WATCH_MS = 1_000;
+
+/** Brings the container engine, runs what follows, takes down what it brought. */
+const WITH_ENGINE = ["bash", "test/containers/engine.sh", "run"];
 
 const tsc = ["node_modules/typescript/bin/tsc"];
 const biome = ["node_modules/@biomejs/biome/bin/biome"];
 const knip = ["node_modules/knip/bin/knip.js"];
 
-/** Each task: whether it needs `dist`, and the command lines (of the pinned Node) that it runs one after the other. */
+/** Each task: whether it needs `dist`, the command lines (of the pinned Node) that it runs one after the other, and `through` what. */
 const TASKS = {
   start: { build: true, commands: (args) => [["dist/cli/demo/main.js", ...args]] },
   weft: { build: true, commands: (args) => [["bin/weft.mjs", ...args]] },
-  test: { build: true, commands: (args) => [testCommand(args, testFiles("test", ["peers"]), TEST_CONCURRENCY)] },
+  test: { build: true, commands: (args) => [testCommand(args, testFiles("test", ["peers", "containers"]), TEST_CONCURRENCY)] },
   "test:peers": { build: true, commands: (args) => [testCommand(args, testFiles("test/peers", []), 1)] },
+  "test:containers": { build: false, through: WITH_ENGINE, commands: (args) => [containerTestCommand(args)] },
   "test:house": { build: false, commands: (args) => [testCommand(args, testFiles("test/house", []), TEST_CONCURRENCY)] },
   build: { build: true, commands: () => [] },
   lint: { build: false, commands: (args) => [[...biome, "check", "--error-on-warnings", ...args]] },
@@ -83,11 +89,15 @@ function testFiles(folder, except) {
 }
 
 /** Arguments that are no options replace the list of files. */
-function testCommand(args, files, concurrency) {
+function testCommand(args, files, concurrency, timeoutMs = TEST_TIMEOUT_MS) {
   const chosen = args.some((arg) => !arg.startsWith("-")) ? [] : files;
   if (chosen.length === 0 && args.length === 0) fail("there are no such tests yet");
-  const options = ["--test", "--test-reporter=spec", `--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`];
+  const options = ["--test", "--test-reporter=spec", `--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`];
   return [...options, ...args, ...chosen];
+}
+
+function containerTestCommand(args) {
+  return testCommand(args, testFiles("test/containers", []), 1, CONTAINER_TEST_TIMEOUT_MS);
 }
 
 /** True when every package that the lock file asks for here is installed in exactly that version. */
@@ -170,11 +180,12 @@ function buildIfNeeded(node) {
   writeFileSync(stamp, fingerprint);
 }
 
-/** Runs one command line under `node`; resolves with its exit code. */
-function run(node, args) {
+/** Runs one command line under `node`, started by the command `through` where there is one; resolves with its exit code. */
+function run(through, node, args) {
   return new Promise((resolve) => {
     const path = `${join(MODULES, ".bin")}${delimiter}${process.env.PATH ?? ""}`;
-    const child = spawn(node, args, { cwd: ROOT, stdio: "inherit", env: { ...process.env, PATH: path } });
+    const [program, ...words] = [...through, node, ...args];
+    const child = spawn(program, words, { cwd: ROOT, stdio: "inherit", env: { ...process.env, PATH: path } });
     // A terminal sends Ctrl-C to the whole group; everybody else only to us.
     const passOn = (signal) => {
       if (signal !== "SIGINT" || process.stdin.isTTY !== true) child.kill(signal);
@@ -184,7 +195,7 @@ function run(node, args) {
     const parent = process.ppid;
     const isOrphan = () => process.env.npm_lifecycle_event !== undefined && process.ppid !== parent;
     const watch = setInterval(() => isOrphan() && child.kill("SIGTERM"), PARENT_WATCH_MS);
-    child.on("error", (error) => fail(`${node} could not be started: ${error.message}`));
+    child.on("error", (error) => fail(`${program} could not be started: ${error.message}`));
     child.on("exit", (code, signal) => {
       clearInterval(watch);
       for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.off(name, passOn);
@@ -204,7 +215,7 @@ async function main() {
   const node = findNode();
   if (task.build) buildIfNeeded(node);
   for (const command of task.commands(args)) {
-    const code = await run(node, command);
+    const code = await run(task.through ?? [], node, command);
     if (code !== 0) process.exit(code);
   }
 }
