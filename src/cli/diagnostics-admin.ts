@@ -89,14 +89,23 @@ export async function askProxy(place: HostPort, path: string): Promise<string> {
 }
 
 function isStatus(value: unknown): value is ProxyIdentityStatus {
-  if (typeof value !== "object" || value === null) return false;
-  const { name, state, source, certificate, roots, failedAttempts } = value as Record<string, unknown>;
+  if (!isRecord(value)) return false;
+  const { name, state, source, controller, certificate, roots, nextAttemptAt, failedAttempts, lastFailure } = value;
   return (
-    (name === null || typeof name === "string") &&
-    typeof state === "string" &&
-    typeof source === "string" &&
-    (certificate === null || typeof certificate === "object") &&
+    [name, controller, nextAttemptAt].every((text) => text === null || typeof text === "string") &&
+    hasTexts({ state, source }, ["state", "source"]) &&
+    (certificate === null || hasTexts(certificate, ["issuer", "serialNumber", "fingerprint", "notBefore", "notAfter"])) &&
     Array.isArray(roots) &&
-    typeof failedAttempts === "number"
+    roots.every((root) => hasTexts(root, ["subject", "fingerprint", "notAfter"])) &&
+    typeof failedAttempts === "number" &&
+    (lastFailure === null || hasTexts(lastFailure, ["at", "reason", "message"]))
   );
+}
+
+function hasTexts(value: unknown, names: readonly string[]): boolean {
+  return isRecord(value) && names.every((name) => typeof value[name] === "string");
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }

@@ -149,6 +149,17 @@ describe("weft diagnostics proxy-identity", () => {
   it("one that cannot be asked fails the command, and the others are shown", async () => {
     const [nobody] = await freePorts(1);
     const page = createServer((_, response) => response.end("<html>"));
+    const others = [
+      {},
+      { identity: { name: 1 } },
+      { identity: { name: null, state: "valid", source: "files", roots: [{}], failedAttempts: 0 } },
+    ];
+    const liars = others.map((body) => createServer((_, response) => response.end(JSON.stringify(body))));
+    const liarPorts: number[] = [];
+    for (const liar of liars) {
+      await new Promise<void>((resolve) => liar.listen(0, "127.0.0.1", resolve));
+      liarPorts.push((liar.address() as AddressInfo).port);
+    }
     await new Promise<void>((resolve) => page.listen(0, "127.0.0.1", resolve));
     const stranger = `127.0.0.1:${(page.address() as AddressInfo).port}`;
     try {
@@ -158,11 +169,16 @@ describe("weft diagnostics proxy-identity", () => {
       assert.match(stderr, new RegExp(`the admin port 127\\.0\\.0\\.1:${nobody} cannot be asked: .*ECONNREFUSED`));
       assert.match(stderr, new RegExp(`${stranger} is no proxy's admin port: its answer is no JSON`));
       assert.match(stdout, new RegExp(`\n${adminOf(certified)} +${WEB} +valid `));
+      const lies = await weft("diagnostics", "proxy-identity", ...liarPorts.flatMap((port) => ["--admin", `127.0.0.1:${port}`]));
+      assert.deepEqual([lies.code, lies.stdout], [1, ""]);
+      assert.match(lies.stderr, new RegExp(`${liarPorts[0]} says nothing of an identity`));
+      for (const port of liarPorts.slice(1))
+        assert.match(lies.stderr, new RegExp(`${port} says of its identity what this command does not understand`));
       const wrong = await weft("diagnostics", "proxy-identity", "--admin", "nowhere");
       assert.deepEqual([wrong.code, wrong.stdout], [1, ""]);
       assert.match(wrong.stderr, /--admin: "nowhere": it has no port/);
     } finally {
-      page.close();
+      for (const server of [page, ...liars]) server.close();
     }
   });
 });

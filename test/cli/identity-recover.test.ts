@@ -20,6 +20,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { lockFolder } from "../../src/control/identity/data-lock.ts";
 import { JoinTokens } from "../../src/control/identity/join-tokens.ts";
 import { readJoinToken } from "../../src/core/identity/join-token.ts";
 import { createRandom } from "../../src/core/util/random.ts";
@@ -220,6 +221,23 @@ describe("weft identity recover", () => {
     assert.ok("expiresAtS" in token && Math.abs(token.expiresAtS - Date.now() / 1000 - 7200) < 120);
   });
 
+  it("the tokens' key is lost: none is known any more, and named workloads get new ones by a new key; not beside a component that has the old one", async () => {
+    const { data, tokens } = await leaveFolder(parent, [{ name: "web" }], 40);
+    rmSync(join(data, "token-key.json"));
+    const args = ["identity", "recover", "--data", data, "--tokens", tokens, "--workload", "shop/web"];
+    const unlock = (await lockFolder(data))!;
+    const beside = await weft(...args);
+    assert.equal(beside.code, 1);
+    assert.match(beside.stderr, /token-key\.json is gone, and the component that runs has it in memory only: stop it/);
+    await unlock();
+    const planned = await weft(...args, "--dry-run");
+    assert.equal(planned.code, 0);
+    assert.match(planned.stdout, /\n {2}planned {4}token {6}.*token-key\.json: is not there: a new key for tokens/);
+    assert.ok(!existsSync(join(data, "token-key.json")));
+    assert.equal((await weft(...args)).code, 0);
+    assert.match(await joins(data, WEB, read(join(tokens, "shop.web.token"))), /^DNS:web/);
+  });
+
   it("a printed token in a file stays one for one certificate", async () => {
     const { data, tokens } = await leaveFolder(parent, [{ name: "web", use: "once" }]);
     assert.equal((await weft("identity", "recover", "--data", data, "--tokens", tokens)).code, 0);
@@ -278,7 +296,8 @@ describe("weft identity recover", () => {
       for (const name of readdirSync(folder)) assert.equal(statSync(join(folder, name)).uid, owner, name);
     }
     assert.equal(statSync(join(tokens, "shop.web.token")).mode & 0o777, 0o640);
-    assert.equal(statSync(join(tokens, "shop.db.token")).mode & 0o777, 0o600);
+    // For the group, as its neighbour.
+    assert.equal(statSync(join(tokens, "shop.db.token")).mode & 0o777, 0o640);
   });
 
   it("an authority from outside is for its owner to renew; tokens pin the roots that are named", async () => {
@@ -322,6 +341,11 @@ describe("weft identity recover", () => {
       [["--data", data, "--ttl", "1500ms"], /--ttl: "1500ms" is no duration in whole seconds/],
       [["--data", data, "--root-lifetime", "1d", "--issuer-lifetime", "2d"], /no issuer outlives its root/],
     ];
+    const unlock = (await lockFolder(data))!;
+    const stuck = await weft("identity", "recover", "--data", data, "--tokens", tokens);
+    assert.equal(stuck.code, 1);
+    assert.match(stuck.stderr, /runs, and has no root that is valid now; its log says why .*: stop it, and run this again/);
+    await unlock();
     const before = [contents(data), contents(tokens)];
     for (const [args, expected] of cases) {
       const { code, stderr } = await weft("identity", "recover", ...args);

@@ -166,6 +166,20 @@ describe("weft identity", () => {
     assert.match(stderr, new RegExp(`\\[WEFT_PEER_OTHER_IDENTITY\\] it is ${DB}, and ${WEB} was expected`));
   });
 
+  it("a proxy that speaks something else within TLS is asked again without a protocol", async () => {
+    const { cert, key } = authority.issue({ names: [WEB] });
+    const { code, stdout } = await weft(
+      "identity",
+      await serveTls({ cert, key, ALPNProtocols: ["transport.l5d.io/v1"] }),
+      "--name",
+      WEB,
+      "-o",
+      "json",
+    );
+    assert.equal(code, 0);
+    assert.equal((JSON.parse(stdout) as [{ alpn: string | null }])[0].alpn, null);
+  });
+
   it("a chain in the wrong order, or with a stranger in it, is shown as it was sent, and said to be so", async () => {
     const { cert, key } = authority.issue({ names: [WEB] });
     const { code, stdout } = await weft("identity", await serveTls({ cert: cert + other.cert, key }), "--name", WEB);

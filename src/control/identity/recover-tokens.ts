@@ -1,7 +1,7 @@
 // The tokens' part of a repair: which files hold one, which of them need a new one, and where a workload's token goes that has no file yet.
 
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, existsSync, statSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
 import { identityName, identityProblem, isSameIdentity } from "../../core/identity/names.ts";
 import type { WorkloadIdentity } from "../../core/identity/names.ts";
 import type { TokenUse } from "../../core/identity/join-token.ts";
@@ -21,6 +21,9 @@ const LEFT_MIN = 1 / 2;
 
 /** `planned`: it would be done. `failed`: the others went on. */
 export type StepOutcome = "done" | "planned" | "unchanged" | "failed";
+
+const GROUP_READS = 0o040;
+const OWNER_AND_GROUP = 0o640;
 
 export interface TokenWork {
   /** Folders with token files. */
@@ -73,7 +76,8 @@ export async function renewTokens(
   }
   const files: TokenFile[] = [];
   for (const one of tokenFolders) files.push(...(await findTokenFiles(one, tokens, place.isDryRun)));
-  const maker = new TokenMaker(tokens, place, ttlS, tell);
+  const neighbour = files.find((file) => dirname(file.path) === normalize(folder) && "token" in file && file.token !== null) ?? null;
+  const maker = new TokenMaker(tokens, place, ttlS, neighbour?.path ?? null, tell);
   const named = workloads.filter((identity) => !files.some((file) => isTokenOf(file, identity)));
   const targets = new Map(named.map((identity) => [join(folder, fileName(identity)), identity]));
   for (const file of files) {
@@ -98,12 +102,15 @@ class TokenMaker {
   readonly #tokens: JoinTokens;
   readonly #place: Place;
   readonly #ttlS: number | null;
+  /** Another token file of the folder; null: there is none. */
+  readonly #neighbour: string | null;
   readonly #tell: TellToken;
 
-  constructor(tokens: JoinTokens, place: Place, ttlS: number | null, tell: TellToken) {
+  constructor(tokens: JoinTokens, place: Place, ttlS: number | null, neighbour: string | null, tell: TellToken) {
     this.#tokens = tokens;
     this.#place = place;
     this.#ttlS = ttlS;
+    this.#neighbour = neighbour;
     this.#tell = tell;
   }
 
@@ -134,6 +141,12 @@ class TokenMaker {
     else this.#tell(path, "failed", "holds something that is no join token: move it away, and run this again");
   }
 
+  /** For its owner alone; for its group as well where the files beside it are (`weft inject` without root). */
+  #create(path: string, token: string): void {
+    writePrivateFile(path, `${token}\n`);
+    if (this.#neighbour !== null && (statSync(this.#neighbour).mode & GROUP_READS) !== 0) chmodSync(path, OWNER_AND_GROUP);
+  }
+
   async #write(path: string, identity: WorkloadIdentity, use: TokenUse, ttlS: number, why: string, isThere: boolean): Promise<void> {
     const { isDryRun, roots } = this.#place;
     const name = identityName(identity);
@@ -145,7 +158,7 @@ class TokenMaker {
     try {
       const text = await this.#tokens.create({ identity, use, ttlS, roots });
       if (isThere) renewTokenFile(path, text);
-      else writePrivateFile(path, `${text}\n`);
+      else this.#create(path, text);
       this.#tell(path, "done", `${name}: ${what}, good for ${ttlS} s, because ${why}`);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
