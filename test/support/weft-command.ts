@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const WEFT = fileURLToPath(new URL("../../bin/weft.mjs", import.meta.url));
+export const WEFT: string = fileURLToPath(new URL("../../bin/weft.mjs", import.meta.url));
 const RUN_DEADLINE_MS = 60_000;
 
 export interface WeftRun {
@@ -12,12 +12,21 @@ export interface WeftRun {
   readonly stderr: string;
 }
 
-/** Runs it to its end. `stdin` is all of its standard input. */
-export async function runWeft(args: readonly string[], { cwd, stdin = "" }: { cwd: string; stdin?: string | Buffer }): Promise<WeftRun> {
+export interface WeftOptions {
+  readonly cwd: string;
+  /** All of its standard input. */
+  readonly stdin?: string | Buffer;
+  /** Number of another user and group, for tests that run as root. */
+  readonly user?: number;
+}
+
+/** Runs it to its end. */
+export async function runWeft(args: readonly string[], { cwd, stdin = "", user }: WeftOptions): Promise<WeftRun> {
   const child = spawn(process.execPath, [WEFT, ...args], {
     cwd,
     env: { ...process.env, NODE_OPTIONS: "", NO_COLOR: "1" },
     timeout: RUN_DEADLINE_MS,
+    ...(user !== undefined && { uid: user, gid: user }),
   });
   const [out, err]: [Buffer[], Buffer[]] = [[], []];
   child.stdout.on("data", (chunk: Buffer) => out.push(chunk));

@@ -38,7 +38,7 @@ export async function runInject(path: string, given: InjectArguments): Promise<n
     const { made } = await makeTokens(given.folder, {
       namespace: given.namespace,
       trustDomain: given.trustDomain,
-      names: injection.workloads,
+      workloads: injection.workloads,
     });
     if (made.length === 0) return injection;
     return { ...injection, notes: [...injection.notes, `tokens made in ${given.folder}/tokens, good for a year: ${made.join(", ")}`] };

@@ -33,13 +33,19 @@ export interface Outcome {
   readonly reason: string | null;
 }
 
+export interface TokenWorkload {
+  readonly name: string;
+  /** The user as whom its proxy runs, and reads the token. */
+  readonly uid: number;
+}
+
 export interface Injection {
   /** The whole output; null when there is none, because of an error or because nothing could be done. */
   readonly text: string | null;
   readonly outcomes: readonly Outcome[];
   readonly problems: readonly Problem[];
   /** Workloads that join the mesh by a token file: `<folder>/tokens/<namespace>.<name>.token`. */
-  readonly workloads: readonly string[];
+  readonly workloads: readonly TokenWorkload[];
   /** Lines for people beside those. */
   readonly notes: readonly string[];
 }

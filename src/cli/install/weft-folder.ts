@@ -4,11 +4,12 @@
 //   identity/                         the identity component's data folder (0700)
 //   tokens/NAMESPACE.NAME.token       a workload's token, good for a year
 //
-// Run as root, files belong to the proxies' own user (2102) and nobody else reads them. Else they belong to whoever runs Weft, tokens may be read by
+// Run as root, files belong to the proxies' own user (2102, or what a label says) and nobody else reads them. Else they belong to whoever runs Weft, tokens may be read by
 // that one's group, and sidecars join the group. Keys and tokens are printed nowhere.
 
 import { chmodSync, chownSync, existsSync, lchownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { TokenWorkload } from "../inject/injection.ts";
 import { openIdentityFolder } from "../../control/identity/token-maker.ts";
 import { readBundleFingerprints } from "../../control/identity/data-folder.ts";
 import { FileProblem, writePrivateFile } from "../../control/identity/private-files.ts";
@@ -26,8 +27,7 @@ const TOKEN_LEFT_S = TOKEN_TTL_S / 2;
 export interface TokenOrders {
   readonly namespace: string;
   readonly trustDomain: string;
-  /** Workloads by their names. */
-  readonly names: readonly string[];
+  readonly workloads: readonly TokenWorkload[];
 }
 
 /** The group that sidecars must be in to read their tokens; null when tokens belong to their user. */
@@ -49,25 +49,26 @@ export async function layOutFolder(folder: string, trustDomain: string): Promise
 /** Makes the tokens that are missing, spent or about to end. Rejects with a FileProblem, or with a RangeError for a name that cannot have one. */
 export async function makeTokens(
   folder: string,
-  { namespace, trustDomain, names }: TokenOrders,
+  { namespace, trustDomain, workloads }: TokenOrders,
 ): Promise<{ readonly made: readonly string[] }> {
   const identity = await openFolder(folder, trustDomain);
   const roots = readBundleFingerprints(join(folder, "identity")) ?? [];
   const tokens = join(folder, "tokens");
   makeFolder(tokens, FOLDER_MODE);
   const made: string[] = [];
-  for (const name of names) {
+  for (const { name, uid } of workloads) {
     const file = `${namespace}.${name}.token`;
     const path = join(tokens, file);
     const owner = identityName({ account: name, namespace, controlNamespace: "weft", trustDomain });
-    if (isStillGood(path, owner, roots)) continue;
-    const token = await identity.createToken({ name, namespace, use: "file", ttlS: TOKEN_TTL_S });
-    replaceInPlace(path, `${token}\n`);
-    made.push(file);
+    if (!isStillGood(path, owner, roots)) {
+      const token = await identity.createToken({ name, namespace, use: "file", ttlS: TOKEN_TTL_S });
+      replaceInPlace(path, `${token}\n`);
+      made.push(file);
+    }
+    if (isRoot()) lchownSync(path, uid, uid);
+    else chmodSync(path, GROUP_READS);
   }
   giveToProxies(join(folder, "identity"));
-  giveToProxies(tokens);
-  if (!isRoot()) for (const name of readdirSync(tokens)) chmodSync(join(tokens, name), GROUP_READS);
   return { made };
 }
 

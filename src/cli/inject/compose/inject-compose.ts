@@ -6,14 +6,14 @@
 import type { YAMLMap } from "yaml";
 import type { Problem } from "../../../config/problem.ts";
 import { Refusal } from "../../../config/yaml-documents.ts";
-import { type Injection, type InjectOptions, type Outcome, refused, type Source, unchanged } from "../injection.ts";
+import { type Injection, type InjectOptions, type Outcome, refused, type Source, type TokenWorkload, unchanged } from "../injection.ts";
 import { applyEdits, hasMarks, takeBack } from "../marks.ts";
 import { canonical, mapOf, plain, quoted, type Tree, valueAt, withKey, withoutKeys } from "../tree.ts";
 import { pairOf } from "../yaml-source.ts";
 import { type ComposeFile, type ComposeService, readCompose } from "./compose-file.ts";
 import { changedServices, editsOf, type Wanted } from "./edit.ts";
 import { meshedService, partServices, secretOf } from "./parts.ts";
-import { MESH_NETWORK, partsOf, planServices, type ServicePlan } from "./plan.ts";
+import { MESH_NETWORK, partsOf, planServices, PROXY_UID, type ServicePlan } from "./plan.ts";
 import { labelOf, SERVICE_LABEL } from "./settings.ts";
 import { sidecarConfig } from "./sidecar-config.ts";
 
@@ -95,7 +95,7 @@ function injectPlain(source: Source, options: InjectOptions): Injection {
     checkOutput(file, text);
     const notes = meshed.filter(({ ports }) => ports.length === 0).map(({ service }) => noteOnPorts(service));
     warnOfIncludes(file, problems);
-    return { text, outcomes, problems, workloads: meshed.map(({ meshName }) => meshName), notes };
+    return { text, outcomes, problems, workloads: meshed.map(tokenWorkload), notes };
   } catch (reason) {
     if (!(reason instanceof Refusal)) throw reason;
     return refused([...problems, file.yaml.problemAt(reason.offset, "error", reason.message, reason.hint)]);
@@ -214,6 +214,10 @@ function warnOfIncludes({ root, yaml }: ComposeFile, problems: Problem[]): void 
     problems.push(
       yaml.problemAt(include.key, "warning", "services of included files are not injected", "give those files to weft inject as well"),
     );
+}
+
+function tokenWorkload({ meshName, settings }: ServicePlan): TokenWorkload {
+  return { name: meshName, uid: Number(settings.get("proxy-uid") ?? PROXY_UID) };
 }
 
 function noteOnPorts({ name }: ComposeService): string {
