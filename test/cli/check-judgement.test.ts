@@ -52,6 +52,7 @@ const proxy = (name: string, report: Partial<ProxyReport> = {}): Mesh["proxies"]
 const container = (name: string, state: Partial<ContainerState> = {}): ContainerState => ({
   name,
   part: "net",
+  service: "",
   status: "running",
   exitCode: 0,
   restarts: 0,
@@ -108,7 +109,13 @@ describe("a run", () => {
 
 describe("containers", () => {
   it("that are up, with an init that ended well", async () => {
-    const results = await judge({ containers: [container("web-net"), container("web-init", { part: "init", status: "exited" })] });
+    const results = await judge({
+      containers: [
+        container("web-net"),
+        container("web-proxy", { part: "proxy" }),
+        container("web-init", { part: "init", status: "exited" }),
+      ],
+    });
     assert.deepEqual(outcome(results, "weft-existence-containers"), ["success"]);
     assert.deepEqual(outcome(results, "weft-existence-init"), ["success"]);
   });
@@ -129,6 +136,18 @@ describe("containers", () => {
       "web-proxy is restarted again and again (7 times; it ended with 64)",
     ]);
     assert.deepEqual(outcome(results, "weft-existence-init"), ["error", "web-init ended with 1", "api-init has not ended: running"]);
+  });
+
+  it("that are gone from beside an application", async () => {
+    const found = [
+      container("web-net", { service: "web" }),
+      container("api-net", { service: "api" }),
+      container("api-proxy", { part: "proxy", service: "api" }),
+    ];
+    assert.deepEqual(outcome(await judge({ containers: found }), "weft-existence-containers"), [
+      "error",
+      "web has no container for its proxy",
+    ]);
   });
 
   it("of which there are none: nothing else is looked at", async () => {

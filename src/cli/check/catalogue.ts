@@ -153,7 +153,7 @@ export const CHECKS = {
     fails: "error",
     isRetried: true,
     means:
-      "Namespace holders, proxies and the identity component of the compose project: each is up, and none is being restarted again and again.",
+      "Namespace holders, proxies and the identity component of the compose project: each is up, none is being restarted again and again, and no application is without its proxy.",
     remedy: "Look at the log of the container that is named: `docker compose logs NAME`.",
   },
   "weft-existence-init": {
@@ -176,7 +176,8 @@ export const CHECKS = {
     title: "every proxy answers on its admin port",
     fails: "error",
     isRetried: true,
-    means: "A proxy was asked on its admin port; one in a container from inside, because the port is on loopback there.",
+    means:
+      "A proxy was asked on its admin port; one in a container from inside, at 127.0.0.1:4191 or what `--admin` of its command says, because the port may be on loopback there.",
     remedy: "Start it or look at its log. A proxy with `spec.admin.listen: off` cannot be asked.",
   },
 

@@ -30,8 +30,8 @@ export async function containerMesh(engine: Engine, project: string): Promise<Me
   return { soughtIn: `the compose project ${JSON.stringify(project)}`, proxies, component, containers: found.map(stateOf) };
 }
 
-function stateOf({ container: { name, part }, inspected: { status, exitCode, restarts } }: Found): ContainerState {
-  return { name, part, status, exitCode, restarts };
+function stateOf({ container: { name, part, service }, inspected: { status, exitCode, restarts } }: Found): ContainerState {
+  return { name, part, service, status, exitCode, restarts };
 }
 
 async function askInside(engine: Engine, found: Found, kind: "proxy"): Promise<ProxyReport>;

@@ -8,6 +8,7 @@ import { isRecord } from "./reports.ts";
 
 /** Labels of a container that Weft's compose files make. */
 export const PART_LABEL = "weft.dev/part";
+const SERVICE_LABEL = "weft.dev/service";
 /** Both docker-compose and Docker Compose v2 set it, and podman-compose. */
 const PROJECT_LABEL = "com.docker.compose.project";
 
@@ -22,6 +23,7 @@ export interface Listed {
   readonly id: string;
   readonly name: string;
   readonly part: string;
+  readonly service: string;
 }
 
 export interface Inspected {
@@ -59,7 +61,7 @@ export class Engine {
   /** Weft's containers of a project, those that have ended, too. */
   async containers(project: string): Promise<Listed[]> {
     const rows = await this.#rows([PART_LABEL, `${PROJECT_LABEL}=${project}`]);
-    return rows.map(({ id, name, labels }) => ({ id, name, part: labels[PART_LABEL] ?? "" }));
+    return rows.map(({ id, name, labels }) => ({ id, name, part: labels[PART_LABEL] ?? "", service: labels[SERVICE_LABEL] ?? "" }));
   }
 
   async inspect(id: string): Promise<Inspected> {

@@ -59,7 +59,14 @@ function lookAtContainers(containers: readonly ContainerState[] | null): Outcome
       return [`${name} is restarted again and again (${restarts} times; it ended with ${exitCode})`];
     return status === "running" ? [] : [`${name} does not run: ${status}${status === "exited" ? ` with ${exitCode}` : ""}`];
   });
-  return failureOf(lines);
+  return failureOf([...lines, ...lonelyOf(staying)]);
+}
+
+/** Applications whose network namespace is there and whose proxy is gone: nothing can reach them. */
+function lonelyOf(staying: readonly ContainerState[]): string[] {
+  const proxied = new Set(staying.filter(({ part }) => part === "proxy").map(({ service }) => service));
+  const held = new Set(staying.filter(({ part }) => part === "net").map(({ service }) => service));
+  return [...held].filter((service) => !proxied.has(service)).map((service) => `${service} has no container for its proxy`);
 }
 
 function lookAtInit(containers: readonly ContainerState[] | null): Outcome {

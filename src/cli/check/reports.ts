@@ -70,6 +70,8 @@ export interface ContainerState {
   readonly name: string;
   /** net, init, proxy, identity: its label weft.dev/part */
   readonly part: string;
+  /** Of the application that it belongs to: its label weft.dev/service; empty without. */
+  readonly service: string;
   /** As the engine has it: running, exited, restarting, created, dead... */
   readonly status: string;
   readonly exitCode: number;
