@@ -9,6 +9,7 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parseAllDocuments } from "yaml";
 import { checkConfig } from "../../src/config/load.ts";
+import { formatProblem } from "../../src/config/problem.ts";
 import { injectKubernetes } from "../../src/cli/inject/kubernetes/inject.ts";
 import type { KubernetesInjectResult } from "../../src/cli/inject/kubernetes/inject.ts";
 import { defaultInjectOptions } from "../../src/cli/inject/kubernetes/options.ts";
@@ -29,7 +30,17 @@ function fixture(name: string): string {
 }
 
 function inject(text: string, options: Partial<KubernetesInjectOptions> = {}): KubernetesInjectResult {
-  return injectKubernetes(text, { ...OPTIONS, ...options });
+  return injectKubernetes([{ file: "app.yaml", text }], { ...OPTIONS, ...options });
+}
+
+function uninject(text: string): string {
+  return uninjectKubernetes([{ file: "app.yaml", text }]).text;
+}
+
+/** As people see it. */
+function reportOf({ outcomes, problems, notes }: KubernetesInjectResult): string[] {
+  const said = outcomes.map(({ workload, what, reason }) => (reason === null ? `${workload} ${what}` : `${workload} ${what}: ${reason}`));
+  return [...problems.map(formatProblem), ...said, ...notes];
 }
 
 interface Container {
@@ -87,7 +98,9 @@ for (const name of names) {
     const result = inject(source);
 
     it("gets what the file beside it has, and the report", () => {
-      const actual = `${result.report.map((line) => `# ${line}\n`).join("")}${result.text}`;
+      const actual = `${reportOf(result)
+        .map((line) => `# ${line}\n`)
+        .join("")}${result.text}`;
       const path = join(EXPECTED, name);
       if (UPDATES) writeFileSync(path, actual);
       assert.equal(actual, readFileSync(path, "utf8"));
@@ -100,12 +113,12 @@ for (const name of names) {
     });
 
     it("comes back byte for byte, also from an injection with other options", () => {
-      assert.equal(uninjectKubernetes(result.text).text, source);
+      assert.equal(uninject(result.text), source);
       for (const options of [{ nativeSidecar: false, ipv6: true }, { trustRoots: new Authority().cert }]) {
         const other = inject(source, options);
         assert.notEqual(other.text, source);
         assert.deepEqual(valuesOf(other.text).flatMap(kubernetesProblems), []);
-        assert.equal(uninjectKubernetes(other.text).text, source);
+        assert.equal(uninject(other.text), source);
       }
     });
 
@@ -159,7 +172,8 @@ describe("a sidecar", () => {
   });
 
   it("can be a plain container, which is first and which the others wait for", () => {
-    const { text, report } = inject(fixture("jobs.yaml"));
+    const result = inject(fixture("jobs.yaml"));
+    const { text } = result;
     const { initContainers, containers } = podOf(text, "migrate");
     assert.deepEqual(
       initContainers!.map((container) => container.name),
@@ -170,9 +184,9 @@ describe("a sidecar", () => {
       ["weft-proxy", "migrate"],
     );
     assert.ok(containers[0]!.lifecycle?.postStart !== undefined && containers[0]!.startupProbe === undefined);
-    const said = report.slice(report.indexOf('job "migrate" injected'));
-    assert.match(said[1]!, /outbound connections of fetch fail/);
-    assert.match(said[2]!, /must POST \/shutdown/);
+    const said = result.problems.map(({ message }) => message);
+    assert.match(said[0]!, /^job "migrate": .*outbound connections of fetch fail/);
+    assert.match(said[1]!, /must POST \/shutdown/);
   });
 
   it("has no privilege, and who redirects has two", () => {
@@ -234,7 +248,7 @@ describe("a sidecar", () => {
   });
 
   it("asks nobody for an identity who may not have it", () => {
-    const { text, report } = inject(fixture("books.yaml"), { namespace: "books" });
+    const { text, notes } = inject(fixture("books.yaml"), { namespace: "books" });
     const byName = new Map(
       configOf(text, "authors")
         .slice(1)
@@ -244,8 +258,8 @@ describe("a sidecar", () => {
     assert.equal(byName.get("shop-db").ports[0].protocol, "opaque");
     assert.equal(byName.get("shop-db").endpoints[0].identity, "default.books.serviceaccount.identity.weft.cluster.local");
     assert.equal(byName.get("books").endpoints[0].identity, undefined);
-    assert.ok(report.some((line) => /service "books": .* different service accounts/.test(line)));
-    assert.ok(report.some((line) => /service "shop-db-pods": it is headless/.test(line)));
+    assert.ok(notes.some((line) => /service "books": .* different service accounts/.test(line)));
+    assert.ok(notes.some((line) => /service "shop-db-pods": it is headless/.test(line)));
     const without = inject(fixture("books.yaml"), { peerIdentities: false });
     assert.doesNotMatch(without.text, /identity: /);
   });
@@ -309,6 +323,9 @@ describe("every annotation that is listed", () => {
     assert.equal(spec("access-log", "apache").accessLog, "apache");
     assert.equal(spec("proxy-admin-shutdown", "disabled").admin.shutdownEndpoint, false);
     assert.equal(spec("shutdown-grace-period", "30s").limits.drainGraceMs, 30_000);
+    assert.equal(spec("proxy-outbound-connect-timeout", "2s").limits.connectTimeoutMs, 2_000);
+    const { env } = sidecar("proxy-additional-env", '[{"name": "A", "value": "$(B)"}]');
+    assert.deepEqual(env!.slice(1), [{ name: "A", value: "$$(B)" }]);
     assert.deepEqual(sidecar("proxy-cpu-limit", "1").resources, { requests: { memory: "64Mi" }, limits: { cpu: "1" } });
     assert.equal(sidecar("proxy-uid", "7000").securityContext!["runAsUser"], 7000);
     assert.ok(init("proxy-uid", "7000").includes("--proxy-uid=7000"));
@@ -319,7 +336,10 @@ describe("every annotation that is listed", () => {
   });
 
   it("is told when it has no effect", () => {
-    const { report } = inject(pod({ "config.linkerd.io/enable-gateway": "true" }));
-    assert.deepEqual(report, ['pod "p" injected', "  ‼ config.linkerd.io/enable-gateway has no effect"]);
+    const result = inject(pod({ "config.linkerd.io/enable-gateway": "true" }));
+    assert.deepEqual(reportOf(result), [
+      'app.yaml:1:1: warning: pod "p": config.linkerd.io/enable-gateway has no effect',
+      'pod "p" injected',
+    ]);
   });
 });

@@ -70,7 +70,7 @@ describe("weft install --target kubernetes", () => {
     const values = valuesOf({ controlNamespace: "mesh" });
     const service = values.find(({ kind }) => kind === "Service");
     const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a}]}\n";
-    const { text } = injectKubernetes(pod, { ...defaultInjectOptions(), controlNamespace: "mesh" });
+    const { text } = injectKubernetes([{ file: "app.yaml", text: pod }], { ...defaultInjectOptions(), controlNamespace: "mesh" });
     assert.ok(
       text.includes(`controller: ${service.metadata.name}.${service.metadata.namespace}.svc.cluster.local:${service.spec.ports[0].port}`),
     );
@@ -80,9 +80,13 @@ describe("weft install --target kubernetes", () => {
 
   it("is left alone by inject", () => {
     const text = kubernetesInstall(OPTIONS);
-    const result = injectKubernetes(text, defaultInjectOptions());
+    const result = injectKubernetes([{ file: "weft.yaml", text }], defaultInjectOptions());
     assert.equal(result.text, text);
-    assert.ok(result.report.includes('statefulset "weft-identity" skipped: linkerd.io/inject is disabled'));
+    assert.ok(
+      result.outcomes.some(
+        ({ workload, reason }) => workload === 'statefulset "weft-identity"' && reason === "linkerd.io/inject is disabled",
+      ),
+    );
   });
 
   it("refuses what cannot be meant", () => {

@@ -137,7 +137,7 @@ describe("a pod joins by its service account's token", () => {
 
   async function startSidecar(controlNamespace = "weft"): Promise<{ readonly sidecar: Running; readonly admin: number }> {
     const manifests = readFileSync(join(ROOT, "test/fixtures/kubernetes/votes.yaml"), "utf8");
-    const { text } = injectKubernetes(manifests, { ...defaultInjectOptions(), controlNamespace });
+    const { text } = injectKubernetes([{ file: "app.yaml", text: manifests }], { ...defaultInjectOptions(), controlNamespace });
     const pod = valuesOf(text).find(({ kind, metadata }) => kind === "Deployment" && metadata.name === "emoji").spec.template.spec;
     const proxy = pod.initContainers.find(({ name }: Value) => name === "weft-proxy");
     const [outbound, inbound, admin] = (await freePorts(3)) as [number, number, number];

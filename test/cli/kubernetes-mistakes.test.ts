@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { KubernetesInjectResult } from "../../src/cli/inject/kubernetes/inject.ts";
+import { formatProblem } from "../../src/config/problem.ts";
 import { injectKubernetes } from "../../src/cli/inject/kubernetes/inject.ts";
 import { ManifestProblem } from "../../src/cli/inject/kubernetes/manifest-problem.ts";
 import { defaultInjectOptions } from "../../src/cli/inject/kubernetes/options.ts";
@@ -9,11 +11,17 @@ import { checkTrustRoots } from "../../src/cli/inject/kubernetes/trust-roots.ts"
 import { uninjectKubernetes } from "../../src/cli/inject/kubernetes/uninject.ts";
 import { Authority } from "../support/certificates.ts";
 
-const OPTIONS = { ...defaultInjectOptions(), file: "app.yaml" };
+function inject(text: string): KubernetesInjectResult {
+  return injectKubernetes([{ file: "app.yaml", text }], defaultInjectOptions());
+}
+
+function uninject(text: string): string {
+  return uninjectKubernetes([{ file: "app.yaml", text }]).text;
+}
 
 function problemOf(text: string): string {
   try {
-    injectKubernetes(text, OPTIONS);
+    inject(text);
   } catch (error) {
     assert.ok(error instanceof ManifestProblem, String((error as Error).stack));
     return error.message;
@@ -110,23 +118,30 @@ describe("skipped", () => {
     ["an account that cannot be an identity", pod("{serviceAccountName: a.b, containers: [{name: a}]}"), /cannot have an identity/],
   ] as const) {
     it(`${what}: as it came, and the report says why`, () => {
-      const { text: result, report, injected } = injectKubernetes(text, OPTIONS);
+      const { text: result, outcomes, injected } = inject(text);
       assert.equal(result, text);
       assert.equal(injected, 0);
-      assert.equal(report.length, 1);
-      assert.match(report[0]!, /^pod "p" skipped: /);
-      assert.match(report[0]!, expected);
-      assert.equal(uninjectKubernetes(text).text, text);
+      assert.deepEqual(
+        outcomes.map(({ workload, what: became }) => `${workload} ${became}`),
+        ['pod "p" skipped'],
+      );
+      assert.match(outcomes[0]!.reason!, expected);
+      assert.equal(uninject(text), text);
     });
   }
 
   it("a namespace that says so, unless a pod says otherwise", () => {
     const namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, annotations: {linkerd.io/inject: disabled}}\n---\n";
-    const { report } = injectKubernetes(
-      `${namespace}${pod("{containers: [{name: a}]}")}---\n${pod("{containers: [{name: a}]}", "{linkerd.io/inject: enabled}").replace("name: p", "name: q")}`,
-      OPTIONS,
+    const told = pod("{containers: [{name: a}]}", "{linkerd.io/inject: enabled}").replace("name: p", "name: q");
+    const { outcomes } = inject(`${namespace}${pod("{containers: [{name: a}]}")}---\n${told}`);
+    assert.deepEqual(
+      outcomes.map(({ workload, what, reason }) => [workload, what, reason]),
+      [
+        ['namespace "default"', "skipped", null],
+        ['pod "p"', "skipped", "linkerd.io/inject is disabled"],
+        ['pod "q"', "injected", null],
+      ],
     );
-    assert.deepEqual(report, ['namespace "default" skipped', 'pod "p" skipped: linkerd.io/inject is disabled', 'pod "q" injected']);
   });
 
   for (const [what, text] of [
@@ -139,8 +154,8 @@ describe("skipped", () => {
     ["a resource without a name", "apiVersion: v1\nkind: ConfigMap\n"],
   ] as const) {
     it(`${what} passes`, () => {
-      assert.equal(injectKubernetes(text, OPTIONS).text, text);
-      assert.equal(uninjectKubernetes(text).text, text);
+      assert.equal(inject(text).text, text);
+      assert.equal(uninject(text), text);
     });
   }
 });
@@ -170,16 +185,16 @@ describe("told", () => {
     ],
   ] as const) {
     it(what, () => {
-      const { report } = injectKubernetes(text, OPTIONS);
-      assert.equal(report[0], 'pod "p" injected');
-      assert.match(report.slice(1).join("\n"), expected);
+      const { problems, injected } = inject(text);
+      assert.equal(injected, 1);
+      assert.match(problems.map(formatProblem).join("\n"), expected);
+      for (const problem of problems) assert.match(formatProblem(problem), /^app\.yaml:1:1: warning: pod "p": /);
     });
   }
 
   it("nothing about a probe whose port is skipped", () => {
     const annotations = '{config.linkerd.io/default-inbound-policy: deny, config.linkerd.io/skip-inbound-ports: "81"}';
-    const { report } = injectKubernetes(pod("{containers: [{name: a, livenessProbe: {httpGet: {port: 81}}}]}", annotations), OPTIONS);
-    assert.deepEqual(report, ['pod "p" injected']);
+    assert.deepEqual(inject(pod("{containers: [{name: a, livenessProbe: {httpGet: {port: 81}}}]}", annotations)).problems, []);
   });
 });
 

@@ -5,6 +5,7 @@ import {
   closeSync,
   fsyncSync,
   openSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -12,6 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { join } from "node:path";
 import { SOURCE_BYTES_MAX } from "../../config/read-sources.ts";
 import type { Source } from "./injection.ts";
 
@@ -19,6 +21,9 @@ import type { Source } from "./injection.ts";
 export class FileTrouble extends Error {
   override readonly name = "FileTrouble";
 }
+
+/** Files of a folder: an application has some dozens, a whole repository by mistake has more. */
+const FOLDER_FILES_MAX = 1_000;
 
 const STDIN_NAME = "standard input";
 
@@ -33,6 +38,27 @@ export async function readSource(path: string): Promise<Source> {
   } catch {
     throw new FileTrouble(`${file} is not UTF-8`);
   }
+}
+
+/** A folder's manifests (`*.yaml`, `*.yml`, `*.json`, also in folders of it) in the order of their names; null when the path is no folder. Rejects with a FileTrouble. */
+export async function readFolder(path: string): Promise<readonly Source[] | null> {
+  if (path === "-" || statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return null;
+  let names: string[];
+  try {
+    names = readdirSync(path, { recursive: true, encoding: "utf8" });
+  } catch (error) {
+    throw new FileTrouble(`${path} cannot be read: ${codeOf(error)}`);
+  }
+  const files = names
+    .filter((name) => /\.(?:ya?ml|json)$/.test(name) && !/(?:^|\/)\./.test(name))
+    .map((name) => join(path, name))
+    .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true)
+    .sort();
+  if (files.length === 0 || files.length > FOLDER_FILES_MAX)
+    throw new FileTrouble(`${path} has ${files.length} files that end in .yaml, .yml or .json; expected 1 to ${FOLDER_FILES_MAX}`);
+  const sources: Source[] = [];
+  for (const file of files) sources.push(await readSource(file));
+  return sources;
 }
 
 function readWhole(path: string): Buffer {

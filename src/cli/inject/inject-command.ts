@@ -8,13 +8,16 @@ import { FAILURE } from "../output-format.ts";
 import { FileProblem } from "../../control/identity/private-files.ts";
 import { injectCompose, uninjectCompose } from "./compose/inject-compose.ts";
 import { documentKind } from "./document-kind.ts";
-import { FileTrouble, readSource, writeOutput } from "./files.ts";
+import { FileTrouble, readFolder, readSource, writeOutput } from "./files.ts";
 import { type Injection, type InjectOptions, refused, type Source } from "./injection.ts";
+import { injectManifests, uninjectManifests } from "./kubernetes/inject-manifests.ts";
+import { manifestOptions } from "./kubernetes/options.ts";
+import type { ManifestArguments } from "./kubernetes/options.ts";
 import { SETTING_PREFIX, settingMistake } from "./linkerd-settings.ts";
 import { makeTokens, tokenGroup } from "../install/weft-folder.ts";
 
 /** As they were given. */
-export interface InjectArguments {
+export interface InjectArguments extends ManifestArguments {
   readonly output?: string;
   readonly namespace: string;
   readonly trustDomain: string;
@@ -29,10 +32,10 @@ export interface InjectArguments {
 export async function runInject(path: string, given: InjectArguments): Promise<number> {
   const { options, mistakes } = readOptions(given);
   if (mistakes.length > 0) return fail("inject", mistakes);
-  return await run("inject", path, given.output ?? null, async (source) => {
-    const kind = documentKind(source);
+  return await run("inject", path, given.output ?? null, async (source, folder) => {
+    const kind = folder === null ? documentKind(source) : "kubernetes";
     if (typeof kind === "object") return refused(kind.problems);
-    if (kind === "kubernetes") throw new FileTrouble(`${source.file} is a Kubernetes manifest: weft inject takes compose files`);
+    if (kind === "kubernetes") return injectManifests(folder ?? [source], manifestOptions(given, options.defaults));
     const injection = injectCompose(source, options);
     if (injection.workloads.length === 0 || !given.tokens || given.dryRun === true) return injection;
     const { made } = await makeTokens(given.folder, {
@@ -47,17 +50,21 @@ export async function runInject(path: string, given: InjectArguments): Promise<n
 
 /** Takes back what inject did; resolves to the exit code. */
 export async function runUninject(path: string, output: string | null): Promise<number> {
-  return await run("uninject", path, output, async (source) => {
-    const kind = documentKind(source);
+  return await run("uninject", path, output, async (source, folder) => {
+    const kind = folder === null ? documentKind(source) : "kubernetes";
     if (typeof kind === "object") return refused(kind.problems);
-    if (kind === "kubernetes") throw new FileTrouble(`${source.file} is a Kubernetes manifest: weft uninject takes compose files`);
+    if (kind === "kubernetes") return uninjectManifests(folder ?? [source]);
     return uninjectCompose(source);
   });
 }
 
-async function run(command: string, path: string, output: string | null, work: (source: Source) => Promise<Injection>): Promise<number> {
+/** What is done with a source, or with the files of a folder, which only manifests come in. */
+type Work = (source: Source, folder: readonly Source[] | null) => Promise<Injection>;
+
+async function run(command: string, path: string, output: string | null, work: Work): Promise<number> {
   try {
-    const injection = await work(await readSource(path));
+    const folder = await readFolder(path);
+    const injection = await work(folder?.[0] ?? (await readSource(path)), folder);
     if (injection.text !== null) writeOutput(output, injection.text);
     report(injection);
     return injection.text === null ? FAILURE : 0;

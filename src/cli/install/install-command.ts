@@ -1,22 +1,25 @@
-// `weft install`: prints the control plane, to be given to the engine that runs it. For compose it also lays out the folder with the identity component's keys.
+// `weft install`: prints the control plane, to be given to whoever runs it. For compose it also lays out the folder with the identity component's keys.
 
 import { FileProblem } from "../../control/identity/private-files.ts";
-import { isTrustDomain } from "../../core/identity/names.ts";
+import { DEFAULT_CONTROL_NAMESPACE, isTrustDomain } from "../../core/identity/names.ts";
 import { FileTrouble, writeOutput } from "../inject/files.ts";
 import { asPath } from "../inject/inject-command.ts";
 import { FAILURE } from "../output-format.ts";
 import { composeControlPlane } from "./compose.ts";
+import { DEFAULT_OIDC_ISSUER, installProblems, kubernetesInstall } from "./kubernetes.ts";
 import { componentUser, layOutFolder } from "./weft-folder.ts";
 
 /** As they were given. */
 export interface InstallArguments {
-  readonly target: "compose";
+  readonly target: "compose" | "kubernetes";
   readonly ha?: true;
   readonly output?: string;
   readonly image: string;
   readonly folder: string;
   readonly trustDomain: string;
   readonly dryRun?: true;
+  readonly controlNamespace?: string;
+  readonly oidcIssuer?: string;
 }
 
 const ONE_COMPONENT =
@@ -24,8 +27,10 @@ const ONE_COMPONENT =
   "proxies go on with the certificates that they have (24 h, renewed at two thirds), and new ones wait";
 
 /** Prints or writes it; resolves to the exit code. */
-export async function runInstall({ ha, output, image, folder, trustDomain, dryRun }: InstallArguments): Promise<number> {
+export async function runInstall(given: InstallArguments): Promise<number> {
+  const { target, ha, output, image, folder, trustDomain, dryRun } = given;
   try {
+    if (target === "kubernetes") return installKubernetes(given);
     if (!isTrustDomain(trustDomain))
       throw new FileTrouble(`--trust-domain ${JSON.stringify(trustDomain)}: expected a name like cluster.local`);
     const options = { image, trustDomain, folder: asPath(folder), user: componentUser(), isHighlyAvailable: ha === true };
@@ -39,4 +44,18 @@ export async function runInstall({ ha, output, image, folder, trustDomain, dryRu
     process.stderr.write(`weft install: ${error.message}\n`);
     return FAILURE;
   }
+}
+
+const ONE_WRITER =
+  "--ha: there is one identity component, since its store has one writer; it comes back sooner from a node that fails. While it is away, " +
+  "proxies go on with the certificates that they have (24 h, renewed at two thirds), and new pods wait";
+
+function installKubernetes(given: InstallArguments): number {
+  const { image, trustDomain, controlNamespace = DEFAULT_CONTROL_NAMESPACE, oidcIssuer = DEFAULT_OIDC_ISSUER, ha, output } = given;
+  const options = { image, trustDomain, controlNamespace, oidcIssuer, isHighlyAvailable: ha === true };
+  const problems = installProblems(options);
+  if (problems.length > 0) throw new FileTrouble(problems.join("; "));
+  writeOutput(output ?? null, kubernetesInstall(options));
+  if (ha === true) process.stderr.write(`weft install: ${ONE_WRITER}\n`);
+  return 0;
 }

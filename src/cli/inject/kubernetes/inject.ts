@@ -4,11 +4,14 @@
 // anywhere is thrown, and no text is returned. The result is read again before it is given out: each pod must have its sidecar where the API server looks.
 
 import type { Pair } from "yaml";
-import { Manifests, repeatedRanges } from "./manifests.ts";
+import type { Problem } from "../../../config/problem.ts";
+import { packageVersion } from "../../version-command.ts";
+import type { Outcome, Source } from "../injection.ts";
+import { isRecord, Manifests, repeatedRanges } from "./manifests.ts";
 import type { Resource } from "./manifests.ts";
-import { ManifestProblem } from "./manifest-problem.ts";
+import { manifestError } from "./manifest-problem.ts";
 import { meshServices } from "./mesh-services.ts";
-import type { MeshedWorkload, WeftService } from "./mesh-services.ts";
+import type { MeshedWorkload, MeshServices, WeftService } from "./mesh-services.ts";
 import { ADDED_ANNOTATION, INJECT_ANNOTATION, VERSION_ANNOTATION } from "./names.ts";
 import type { KubernetesInjectOptions } from "./options.ts";
 import { accountOf, hasSidecar, skipReason, warningsOf } from "./pod-checks.ts";
@@ -16,17 +19,20 @@ import { podParts } from "./pod-parts.ts";
 import { expandPorts, readSettings, SettingProblem } from "./settings.ts";
 import type { PodSettings } from "./settings.ts";
 import { sidecarConfig } from "./sidecar-config.ts";
+import { joinTexts } from "./streams.ts";
 import { TextEdits } from "./text-edits.ts";
 import { addTrustRoots } from "./trust-roots.ts";
 import { isWorkload, labelOf, readTexts, readWorkload } from "./workloads.ts";
 import type { Workload } from "./workloads.ts";
-import { isRecord } from "./manifests.ts";
-import { packageVersion } from "../../version-command.ts";
 
 export interface KubernetesInjectResult {
   readonly text: string;
-  /** For standard error: one line per resource, and below it what should be known. */
-  readonly report: readonly string[];
+  /** One for each resource. */
+  readonly outcomes: readonly Outcome[];
+  /** Warnings only. */
+  readonly problems: readonly Problem[];
+  /** About services. */
+  readonly notes: readonly string[];
   readonly injected: number;
 }
 
@@ -38,27 +44,44 @@ interface Plan {
   readonly warnings: string[];
 }
 
-/** Throws a ManifestProblem. */
-export function injectKubernetes(text: string, options: KubernetesInjectOptions): KubernetesInjectResult {
-  const manifests = new Manifests(options.file, text);
-  const namespaces = namespaceAnnotations(manifests.resources);
+/** Several files become one stream. Throws a ManifestProblem. */
+export function injectKubernetes(sources: readonly Source[], options: KubernetesInjectOptions): KubernetesInjectResult {
+  const all = sources.map(({ file, text }) => new Manifests(file, text));
+  const resources = all.flatMap((manifests) => manifests.resources.map((resource) => ({ manifests, resource })));
+  const namespaces = namespaceAnnotations(resources.map(({ resource }) => resource));
   const plans = new Map<Resource, Plan>();
-  for (const resource of manifests.resources) {
+  for (const { manifests, resource } of resources) {
     if (isWorkload(resource)) plans.set(resource, planOf(manifests, resource, namespaces, options));
   }
-  const { services, notes } = servicesOf(manifests, [...plans.values()], options);
-  const edits = new TextEdits(manifests);
+  const { services, notes } = servicesOf(all, [...plans.values()], options);
+  const texts = all.map((manifests) => {
+    const edits = new TextEdits(manifests);
+    for (const resource of manifests.resources) {
+      const plan = plans.get(resource);
+      if (plan?.skipReason === null) addSidecar(manifests, edits, plan, services, options);
+    }
+    refuseRepeated(manifests, edits);
+    return edits.apply();
+  });
   const injected = [...plans.values()].filter((plan) => plan.skipReason === null);
-  for (const plan of injected) addSidecar(manifests, edits, plan, services, options);
-  refuseRepeated(manifests, edits);
-  let result = edits.apply();
+  const there = resources.map(({ resource }) => resource);
+  let text = joinTexts(texts);
   if (options.trustRoots !== null) {
     const wanted = [...new Set(injected.map(({ namespace }) => namespace))];
-    result = addTrustRoots(manifests, result, wanted, options.trustRoots);
+    text = addTrustRoots(there, text, wanted, options.trustRoots);
   }
-  checkResult(options.file, result, injected.length + [...plans.values()].filter(({ workload }) => hasSidecar(workload.pod)).length);
-  const report = manifests.resources.flatMap((resource) => reportOf(resource, plans.get(resource)));
-  return { text: result, report: [...report, ...(injected.length > 0 ? notes.map((note) => `‼ ${note}`) : [])], injected: injected.length };
+  const before = [...plans.values()].filter(({ workload }) => hasSidecar(workload.pod)).length;
+  checkResult(sources[0]?.file ?? "-", text, injected.length + before);
+  return {
+    text,
+    outcomes: there.map((resource) => outcomeOf(resource, plans.get(resource))),
+    problems: resources.flatMap(({ manifests, resource }) => {
+      const { warnings = [] } = plans.get(resource) ?? {};
+      return warnings.map((warning) => manifests.warning(resource.map, `${labelOf(resource)}: ${warning}`));
+    }),
+    notes: injected.length > 0 ? notes : [],
+    injected: injected.length,
+  };
 }
 
 function planOf(
@@ -100,7 +123,7 @@ function namespaceAnnotations(resources: readonly Resource[]): ReadonlyMap<strin
   return found;
 }
 
-function servicesOf(manifests: Manifests, plans: readonly Plan[], options: KubernetesInjectOptions): ReturnType<typeof meshServices> {
+function servicesOf(all: readonly Manifests[], plans: readonly Plan[], options: KubernetesInjectOptions): MeshServices {
   const workloads = plans.map(
     ({ workload: { pod }, namespace, settings, skipReason: reason }): MeshedWorkload => ({
       namespace,
@@ -113,9 +136,13 @@ function servicesOf(manifests: Manifests, plans: readonly Plan[], options: Kuber
     }),
   );
   try {
-    return meshServices(manifests.resources, workloads, options);
+    return meshServices(
+      all.flatMap(({ resources }) => resources),
+      workloads,
+      options,
+    );
   } catch (error) {
-    if (error instanceof SettingProblem) throw new ManifestProblem(options.file, null, error.message);
+    if (error instanceof SettingProblem) throw manifestError(all[0]?.file ?? "-", error.message);
     throw error;
   }
 }
@@ -176,7 +203,8 @@ function refuseRepeated(manifests: Manifests, edits: TextEdits): void {
     if (ranges.some(([start, , end]) => start <= place && place < end)) {
       throw manifests.problemAt(
         place,
-        "this part is repeated by an alias elsewhere, and would be changed there as well; write it out twice",
+        "this part is repeated by an alias elsewhere, and would be changed there as well",
+        "write it out twice",
       );
     }
   }
@@ -186,13 +214,10 @@ function refuseRepeated(manifests: Manifests, edits: TextEdits): void {
 function checkResult(file: string, text: string, wanted: number): void {
   const manifests = new Manifests(file, text);
   const found = manifests.resources.filter((resource) => isWorkload(resource) && hasSidecar(readWorkload(manifests, resource).pod)).length;
-  if (found !== wanted)
-    throw new ManifestProblem(file, null, `its layout was not understood: ${found} of ${wanted} pods would have a sidecar`);
+  if (found !== wanted) throw manifestError(file, `its layout was not understood: ${found} of ${wanted} pods would have a sidecar`);
 }
 
-function reportOf(resource: Resource, plan: Plan | undefined): string[] {
-  const label = labelOf(resource);
-  if (plan === undefined) return [`${label} skipped`];
-  if (plan.skipReason !== null) return [`${label} skipped: ${plan.skipReason}`];
-  return [`${label} injected`, ...plan.warnings.map((warning) => `  ‼ ${warning}`)];
+function outcomeOf(resource: Resource, plan: Plan | undefined): Outcome {
+  const isInjected = plan !== undefined && plan.skipReason === null;
+  return { workload: labelOf(resource), what: isInjected ? "injected" : "skipped", reason: plan?.skipReason ?? null };
 }

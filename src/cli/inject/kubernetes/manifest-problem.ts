@@ -1,17 +1,19 @@
 // What is wrong with a manifest, and where. Thrown, because nothing of a file is printed when a part of it cannot be meshed.
 
-export interface TextPlace {
-  /** From 1. */
-  readonly line: number;
-  /** From 1. */
-  readonly column: number;
-}
+import { formatProblem } from "../../../config/problem.ts";
+import type { Problem } from "../../../config/problem.ts";
 
-/** The message begins with the file, and the place where there is one. */
 export class ManifestProblem extends Error {
   override readonly name = "ManifestProblem";
+  readonly problem: Problem;
 
-  constructor(file: string, place: TextPlace | null, message: string) {
-    super(place === null ? `${file}: ${message}` : `${file}:${place.line}:${place.column}: ${message}`);
+  constructor(problem: Problem) {
+    super(formatProblem(problem));
+    this.problem = problem;
   }
+}
+
+/** An error in a file; lines and columns from 1, without them the file as a whole. */
+export function manifestError(file: string, message: string, hint: string | null = null, line = 0, column = 0): ManifestProblem {
+  return new ManifestProblem({ file, line, column, severity: "error", message, hint });
 }

@@ -6,7 +6,9 @@
 
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from "yaml";
 import type { Document, Pair, ParsedNode, Range, YAMLMap } from "yaml";
-import { ManifestProblem } from "./manifest-problem.ts";
+import type { Problem } from "../../../config/problem.ts";
+import { manifestError } from "./manifest-problem.ts";
+import type { ManifestProblem } from "./manifest-problem.ts";
 
 /** Bytes: more than etcd would take of a thousand objects; a mistake (a tarball, a core file) ends here. */
 const TEXT_LENGTH_MAX = 16 * 1024 * 1024;
@@ -48,13 +50,13 @@ export class Manifests {
   constructor(file: string, text: string) {
     this.file = file;
     this.text = text;
-    if (text.length > TEXT_LENGTH_MAX) throw new ManifestProblem(file, null, `longer than ${TEXT_LENGTH_MAX} characters`);
-    if (text.includes("\0")) throw new ManifestProblem(file, null, "has bytes that are no text; expected YAML or JSON");
+    if (text.length > TEXT_LENGTH_MAX) throw manifestError(file, `longer than ${TEXT_LENGTH_MAX} characters`);
+    if (text.includes("\0")) throw manifestError(file, "has bytes that are no text", "expected YAML or JSON");
     const parsed = parseAllDocuments(text, { lineCounter: this.#lines, keepSourceTokens: true, version: "1.1", prettyErrors: false });
     this.documents = Array.isArray(parsed) ? (parsed as Document.Parsed[]) : [];
     for (const document of this.documents) {
       const [error] = document.errors;
-      if (error !== undefined) throw this.problemAt(error.pos[0], `no YAML: ${firstLine(error.message)}${templateHint(text)}`);
+      if (error !== undefined) throw this.problemAt(error.pos[0], `no YAML: ${firstLine(error.message)}`, templateHint(text));
       this.#refuseKeys(document);
     }
     const resources: Resource[] = [];
@@ -63,14 +65,19 @@ export class Manifests {
   }
 
   /** A problem at a position of the text. */
-  problemAt(offset: number, message: string): ManifestProblem {
+  problemAt(offset: number, message: string, hint: string | null = null): ManifestProblem {
     const { line, col } = this.#lines.linePos(offset);
-    return new ManifestProblem(this.file, { line, column: col }, message);
+    return manifestError(this.file, message, hint, line, col);
   }
 
   /** A problem at a node. */
-  problem(node: unknown, message: string): ManifestProblem {
-    return this.problemAt(startOf(node) ?? 0, message);
+  problem(node: unknown, message: string, hint: string | null = null): ManifestProblem {
+    return this.problemAt(startOf(node) ?? 0, message, hint);
+  }
+
+  /** What should be known, and keeps nothing from working. */
+  warning(node: unknown, message: string): Problem {
+    return { ...this.problem(node, message).problem, severity: "warning" };
   }
 
   /** The map that is the value of this key; undefined when there is no such key or its value is no map. Throws when it cannot be edited. */
@@ -83,10 +90,10 @@ export class Manifests {
   pair(map: YAMLMap, key: string): Pair | undefined {
     for (const pair of map.items) {
       const name = keyOf(pair);
-      if (name === "<<") throw this.problem(pair.key, `a merge key where ${key} is looked for; write out what it brings`);
+      if (name === "<<") throw this.problem(pair.key, `a merge key where ${key} is looked for`, "write out what it brings");
       if (name !== key) continue;
       if (isAlias(pair.value))
-        throw this.problem(pair.value, `${key} is an alias, which cannot be changed for one user of it; write it out`);
+        throw this.problem(pair.value, `${key} is an alias, which cannot be changed for one user of it`, "write it out");
       return pair;
     }
     return undefined;
@@ -102,7 +109,7 @@ export class Manifests {
       if (isSeq(items)) for (const item of items.items) if (isMap(item)) this.#collect(document, item, depth + 1, into);
       return;
     }
-    if (into.length >= RESOURCES_MAX) throw this.problem(map, `more than ${RESOURCES_MAX} resources; split the file`);
+    if (into.length >= RESOURCES_MAX) throw this.problem(map, `more than ${RESOURCES_MAX} resources`, "split the file");
     const { name, generateName, namespace } = isRecord(metadata) ? metadata : {};
     into.push({
       apiVersion,
@@ -119,7 +126,7 @@ export class Manifests {
   #refuseKeys(document: Document.Parsed): void {
     visit(document, {
       Pair: (_, { key }) => {
-        if (!isScalar(key)) throw this.problem(key, `a key that is no text${templateHint(this.text)}`);
+        if (!isScalar(key)) throw this.problem(key, "a key that is no text", templateHint(this.text));
       },
     });
   }
@@ -159,8 +166,8 @@ export function repeatedRanges(document: Document.Parsed): readonly Range[] {
   return ranges;
 }
 
-function templateHint(text: string): string {
-  return text.includes("{{") ? "; it looks like a template: render it first (helm template)" : "";
+function templateHint(text: string): string | null {
+  return text.includes("{{") ? "it looks like a template: render it first (helm template)" : null;
 }
 
 function firstLine(text: string): string {

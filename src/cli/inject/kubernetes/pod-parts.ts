@@ -93,7 +93,11 @@ function proxyContainer(settings: PodSettings, config: string): object {
     imagePullPolicy,
     ...(isNative && { restartPolicy: "Always" }),
     args: ["proxy"],
-    env: [{ name: "WEFT_CONFIG", value: config }],
+    // Kubernetes would put other variables in the place of $(NAME).
+    env: [["WEFT_CONFIG", config] as const, ...settings.variables].map(([name, value]) => ({
+      name,
+      value: value.replaceAll("$(", () => "$$("),
+    })),
     ports: [
       { name: "weft-proxy", containerPort: ports.inbound, protocol: "TCP" },
       { name: "weft-admin", containerPort: ports.admin, protocol: "TCP" },

@@ -3,10 +3,12 @@
 // A value that means nothing is an error, not a default: a port that was to be opaque and is not would be found out in production.
 // Annotations of Linkerd that have no effect here are told, by name.
 
+import { LIMITS } from "../../../config/limits.ts";
 import { DEFAULT_POLICIES } from "../../../core/policy/default-policy.ts";
 import type { DefaultPolicy } from "../../../core/policy/default-policy.ts";
 import { parseDurationMs } from "../../../core/util/duration.ts";
 import { parsePorts, parseSubnets } from "../../init/rules.ts";
+import { additionalEnv } from "../linkerd-settings.ts";
 import type { KubernetesInjectOptions } from "./options.ts";
 
 const PREFIX = /^config\.(?:(?:alpha|beta)\.)?linkerd\.io\//;
@@ -20,7 +22,6 @@ const PORTS_MAX = 512;
 
 /** The longest wait before a sidecar stops; beyond it a pod's grace period is not what anybody means. */
 const WAIT_BEFORE_EXIT_MAX_S = 3_600;
-const DRAIN_MAX_MS = 3_600_000;
 
 const QUANTITY = /^(?:[0-9]+|[0-9]*\.[0-9]+|[0-9]+\.)(?:[eE][+-]?[0-9]+|[numkKMGTPE]|[KMGTPE]i)?$/;
 const IMAGE = /^[a-z0-9](?:[\w./:-]*[\w])?(?:@sha256:[0-9a-f]{64})?$/i;
@@ -44,6 +45,8 @@ export interface PodSettings {
   readonly hasShutdown: boolean;
   /** Null: the proxy's own default. */
   readonly drainGraceMs: number | null;
+  /** Null: the proxy's own default. */
+  readonly connectTimeoutMs: number | null;
   readonly waitBeforeExitS: number;
   readonly isNative: boolean;
   readonly isAwaited: boolean;
@@ -51,6 +54,8 @@ export interface PodSettings {
   readonly gid: number;
   readonly requests: Readonly<Record<string, string>>;
   readonly limits: Readonly<Record<string, string>>;
+  /** Further variables of the sidecar. */
+  readonly variables: readonly (readonly [string, string])[];
 }
 
 export interface ReadSettings {
@@ -86,7 +91,8 @@ export function readSettings(options: KubernetesInjectOptions, layers: readonly 
     logLevel: reader.logLevel(),
     accessLog: reader.oneOf("access-log", ["off", "apache", "json"], "off"),
     hasShutdown: reader.flag("proxy-admin-shutdown", true),
-    drainGraceMs: reader.duration("shutdown-grace-period"),
+    drainGraceMs: reader.duration("shutdown-grace-period", "drainGraceMs"),
+    connectTimeoutMs: reader.duration("proxy-outbound-connect-timeout", "connectTimeoutMs"),
     waitBeforeExitS: reader.whole("proxy-wait-before-exit-seconds", 0, 0, WAIT_BEFORE_EXIT_MAX_S),
     isNative: reader.flag("proxy-enable-native-sidecar", options.nativeSidecar),
     isAwaited: reader.flag("proxy-await", true),
@@ -94,6 +100,7 @@ export function readSettings(options: KubernetesInjectOptions, layers: readonly 
     gid: reader.whole("proxy-gid", 2102, 1, 2 ** 31 - 1),
     requests: reader.quantities("request"),
     limits: reader.quantities("limit"),
+    variables: reader.variables(),
   };
   return { settings, ignored: reader.unread() };
 }
@@ -182,13 +189,21 @@ class Reader {
     return expandPorts(this.portList(name, byDefault), this.#values.get(name)?.annotation ?? name);
   }
 
-  duration(name: string): number | null {
+  /** Within the range of the proxy's limit. */
+  duration(name: string, limit: "drainGraceMs" | "connectTimeoutMs"): number | null {
+    const { min, max } = LIMITS[limit];
     const isGood = (text: string) => {
       const ms = parseDurationMs(text);
-      return ms !== null && ms <= DRAIN_MAX_MS;
+      return ms !== null && ms >= min && ms <= max;
     };
-    const text = this.checked(name, "", isGood, "a duration such as 30s, at most 1h");
+    const text = this.checked(name, "", isGood, `a duration from ${min}ms to ${max / 1000}s, such as 30s`);
     return text === "" ? null : parseDurationMs(text);
+  }
+
+  variables(): readonly (readonly [string, string])[] {
+    const expected = 'a list such as [{"name": "A", "value": "b"}], without WEFT_CONFIG';
+    const isGood = (given: string) => additionalEnv(given)?.every(([name]) => name !== "WEFT_CONFIG") === true;
+    return additionalEnv(this.checked("proxy-additional-env", "[]", isGood, expected)) ?? [];
   }
 
   /** Linkerd's is a list of filters: `warn,linkerd=info`. The level without a target counts. */

@@ -49,7 +49,8 @@ function document(value: object): string {
 
 function proxyDocument({ name, namespace }: SidecarPlace, settings: PodSettings, options: KubernetesInjectOptions): object {
   const { controlNamespace, trustDomain, clusterDomain, ipv6 } = options;
-  const { ports, policy, accessLog, logLevel, drainGraceMs, hasShutdown } = settings;
+  const { ports, policy, accessLog, logLevel, hasShutdown } = settings;
+  const limits = limitsOf(settings);
   const everywhere = ipv6 ? "[::]" : "0.0.0.0";
   const isOtherMesh = controlNamespace !== DEFAULT_CONTROL_NAMESPACE || trustDomain !== DEFAULT_TRUST_DOMAIN;
   return {
@@ -72,9 +73,13 @@ function proxyDocument({ name, namespace }: SidecarPlace, settings: PodSettings,
       admin: { listen: `${everywhere}:${ports.admin}`, shutdownEndpoint: hasShutdown },
       accessLog,
       logLevel,
-      ...(drainGraceMs !== null && { limits: { drainGraceMs } }),
+      ...(Object.keys(limits).length > 0 && { limits }),
     },
   };
+}
+
+function limitsOf({ drainGraceMs, connectTimeoutMs }: PodSettings): object {
+  return { ...(drainGraceMs !== null && { drainGraceMs }), ...(connectTimeoutMs !== null && { connectTimeoutMs }) };
 }
 
 function inboundPorts({ opaquePorts, requireIdentityPorts, ports }: PodSettings): object[] {

@@ -20,6 +20,8 @@ export type State = "absent" | "collection" | "empty" | NullWord;
 export type NullWord = (typeof NULL_WORDS)[number];
 export const NULL_WORDS = ["null", "~", "Null", "NULL"] as const;
 
+const OWN_LINE = "put it on a line of its own";
+
 type Collection = YAMLMap | YAMLSeq;
 
 /** How pairs or items get into what a key holds. */
@@ -170,15 +172,14 @@ export class TextEdits {
     const start = startOf(pair.key);
     if (start === null) throw this.#manifests.problem(pair.value, "a key is missing here");
     const before = this.#text.slice(this.#lineStart(start), start);
-    if (!/^(?: |- )*$/.test(before))
-      throw this.#manifests.problemAt(start, "a key that does not begin its line; put it on a line of its own");
+    if (!/^(?: |- )*$/.test(before)) throw this.#manifests.problemAt(start, "a key that does not begin its line", OWN_LINE);
     return before.length;
   }
 
   #columnOfDash(list: YAMLSeq): number {
     const offset = this.#dashOf(list, 0);
     const before = this.#text.slice(this.#lineStart(offset), offset);
-    if (before.trim() !== "") throw this.#manifests.problemAt(offset, "a list that does not begin its line; put it on a line of its own");
+    if (before.trim() !== "") throw this.#manifests.problemAt(offset, "a list that does not begin its line", OWN_LINE);
     return before.length;
   }
 
@@ -201,7 +202,7 @@ export class TextEdits {
     const start = startOf(pair.key)!;
     const line = this.#lineStart(start);
     if (this.#text.slice(line, start).trim() === "") return line;
-    throw this.#manifests.problemAt(start, "a key that does not begin its line cannot be taken away; put it on a line of its own");
+    throw this.#manifests.problemAt(start, "a key that does not begin its line cannot be taken away", OWN_LINE);
   }
 
   #dashLine(list: YAMLSeq, item: unknown): number {

@@ -4,10 +4,10 @@
 
 import { X509Certificate } from "node:crypto";
 import { stringify } from "yaml";
-import type { Manifests } from "./manifests.ts";
+import { isRecord } from "./manifests.ts";
+import type { Resource } from "./manifests.ts";
 import { PART_LABEL, TRUST_ROOTS_CONFIG_MAP, TRUST_ROOTS_KEY } from "./names.ts";
 import { readTexts } from "./workloads.ts";
-import { isRecord } from "./manifests.ts";
 
 const PART = "trust-roots";
 const SEPARATOR = "--- # added by weft inject";
@@ -38,8 +38,8 @@ export function trustRootsConfigMap(namespace: string, pem: string): string {
 }
 
 /** The text with a ConfigMap for each of these namespaces that has none in it. */
-export function addTrustRoots(manifests: Manifests, text: string, namespaces: readonly string[], pem: string): string {
-  const there = new Set(manifests.resources.filter(isTrustRoots).map(({ namespace }) => namespace));
+export function addTrustRoots(resources: readonly Resource[], text: string, namespaces: readonly string[], pem: string): string {
+  const there = new Set(resources.filter(isTrustRoots).map(({ namespace }) => namespace));
   let result = text;
   for (const namespace of namespaces.filter((one) => !there.has(one))) {
     const hasLineEnd = result === "" || result.endsWith("\n");

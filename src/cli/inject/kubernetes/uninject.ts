@@ -7,6 +7,8 @@ import { isMap, isSeq } from "yaml";
 import type { Pair, YAMLMap } from "yaml";
 import { isRecord, keyOf, Manifests } from "./manifests.ts";
 import { ADDED_ANNOTATION, OUR_ANNOTATIONS, OUR_CONTAINERS, OUR_VOLUMES } from "./names.ts";
+import type { Outcome, Source } from "../injection.ts";
+import { joinTexts } from "./streams.ts";
 import { NULL_WORDS, TextEdits } from "./text-edits.ts";
 import type { NullWord } from "./text-edits.ts";
 import { isTrustRoots, removeTrustRoots } from "./trust-roots.ts";
@@ -15,25 +17,25 @@ import type { PodValue, Workload } from "./workloads.ts";
 
 export interface KubernetesUninjectResult {
   readonly text: string;
-  /** For standard error: one line per resource. */
-  readonly report: readonly string[];
+  /** One for each resource. */
+  readonly outcomes: readonly Outcome[];
   readonly uninjected: number;
 }
 
-/** Throws a ManifestProblem. `file`: what the text is called in messages. */
-export function uninjectKubernetes(text: string, file = "-"): KubernetesUninjectResult {
-  const manifests = new Manifests(file, text);
-  const edits = new TextEdits(manifests);
-  const report: string[] = [];
-  let uninjected = 0;
-  for (const resource of manifests.resources) {
-    if (isTrustRoots(resource)) continue;
-    const workload = isWorkload(resource) ? readWorkload(manifests, resource) : null;
-    const isOurs = workload !== null && takeOut(manifests, edits, workload);
-    if (isOurs) uninjected++;
-    report.push(`${labelOf(resource)} ${isOurs ? "uninjected" : "skipped"}`);
-  }
-  return { text: removeTrustRoots(edits.apply()), report, uninjected };
+/** Throws a ManifestProblem. */
+export function uninjectKubernetes(sources: readonly Source[]): KubernetesUninjectResult {
+  const outcomes: Outcome[] = [];
+  const texts = sources.map(({ file, text }) => {
+    const manifests = new Manifests(file, text);
+    const edits = new TextEdits(manifests);
+    for (const resource of manifests.resources) {
+      if (isTrustRoots(resource)) continue;
+      const isOurs = isWorkload(resource) && takeOut(manifests, edits, readWorkload(manifests, resource));
+      outcomes.push({ workload: labelOf(resource), what: isOurs ? "uninjected" : "skipped", reason: null });
+    }
+    return removeTrustRoots(edits.apply());
+  });
+  return { text: joinTexts(texts), outcomes, uninjected: outcomes.filter(({ what }) => what === "uninjected").length };
 }
 
 /** True when there was something. */
