@@ -129,8 +129,12 @@ describe("weft inject of manifests", () => {
     const broken = await weft(["inject", "app"]);
     assert.deepEqual([broken.code, broken.stdout], [1, ""]);
     assert.match(broken.stderr, /^app\/z\.yaml:\d+:\d+: /);
-    const nothing = await weft(["inject", join(app, ".git")]);
-    assert.match(nothing.stderr, /has 1 files|z\.yaml|x\.yaml/);
+    writeFileSync(join(app, "z.yaml"), "services: {web: {image: nginx}}\n");
+    const mixed = await weft(["inject", "app"]);
+    assert.deepEqual([mixed.code, mixed.stdout], [1, ""]);
+    assert.match(mixed.stderr, /^app\/z\.yaml: is no Kubernetes manifest/);
+    mkdirSync(join(app, "empty"));
+    assert.match((await weft(["uninject", join("app", "empty")])).stderr, /^weft uninject: app\/empty has 0 files/);
   });
 
   it("leaves nothing half done when something is wrong", async () => {

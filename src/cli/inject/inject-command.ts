@@ -33,7 +33,7 @@ export async function runInject(path: string, given: InjectArguments): Promise<n
   const { options, mistakes } = readOptions(given);
   if (mistakes.length > 0) return fail("inject", mistakes);
   return await run("inject", path, given.output ?? null, async (source, folder) => {
-    const kind = folder === null ? documentKind(source) : "kubernetes";
+    const kind = folder === null ? documentKind(source) : folderKind(folder);
     if (typeof kind === "object") return refused(kind.problems);
     if (kind === "kubernetes") return injectManifests(folder ?? [source], manifestOptions(given, options.defaults));
     const injection = injectCompose(source, options);
@@ -51,11 +51,34 @@ export async function runInject(path: string, given: InjectArguments): Promise<n
 /** Takes back what inject did; resolves to the exit code. */
 export async function runUninject(path: string, output: string | null): Promise<number> {
   return await run("uninject", path, output, async (source, folder) => {
-    const kind = folder === null ? documentKind(source) : "kubernetes";
+    const kind = folder === null ? documentKind(source) : folderKind(folder);
     if (typeof kind === "object") return refused(kind.problems);
     if (kind === "kubernetes") return uninjectManifests(folder ?? [source]);
     return uninjectCompose(source);
   });
+}
+
+/** In a folder there are manifests and nothing else: whatever stood beside them would be printed as one. */
+function folderKind(folder: readonly Source[]): ReturnType<typeof documentKind> {
+  for (const source of folder) {
+    const kind = documentKind(source);
+    if (typeof kind === "object") return kind;
+    if (kind === "kubernetes") continue;
+    const hint = "take it out of the folder; a compose file is named by itself";
+    return {
+      problems: [
+        {
+          file: source.file,
+          line: 0,
+          column: 0,
+          severity: "error",
+          message: "is no Kubernetes manifest, and a folder may have nothing else",
+          hint,
+        },
+      ],
+    };
+  }
+  return "kubernetes";
 }
 
 /** What is done with a source, or with the files of a folder, which only manifests come in. */
