@@ -1,7 +1,12 @@
 // `spec.identity` of a Proxy document: an identity component, or files.
+//
+// Files are read by the rules that peers go by (core/identity): a certificate that every peer would refuse is refused here, where
+// somebody can do something about it. Also refused: a leaf as trust root, what OpenSSL does not take.
 
 import { createSecureContext } from "node:tls";
-import { DEFAULT_CONTROL_NAMESPACE, DEFAULT_TRUST_DOMAIN, parseMesh } from "../core/identity/names.ts";
+import { readCertificate } from "../core/identity/certificate.ts";
+import { DEFAULT_CONTROL_NAMESPACE, DEFAULT_TRUST_DOMAIN, identityName, parseMesh } from "../core/identity/names.ts";
+import { checkPeer } from "../core/identity/peer-check.ts";
 import { PemReader } from "./pem-files.ts";
 import { formatPath } from "./problem.ts";
 import type { ProxyContext } from "./proxy-context.ts";
@@ -12,9 +17,6 @@ const PATH = ["spec", "identity"];
 const OF_FILES = ["cert", "key", "trust"] as const;
 const OF_CONTROLLER = ["token", "keep", "mesh"] as const;
 const NOT_OF_CONTROLLER = ["cert", "key"] as const;
-
-/** A DNS name in a certificate, as Node prints it; names with anything unusual are quoted there, and are no identity. */
-const DNS_NAME = /(?:^|, )DNS:([a-z0-9.-]+)(?=, |$)/g;
 
 export interface CompiledIdentity {
   readonly source: IdentitySource;
@@ -91,8 +93,8 @@ function fromFiles(
   if (trust.chain.some((root) => !root.ca)) {
     return reader.report("trust", "has a certificate that is no authority's", "it must hold the roots, not the certificates they issued");
   }
-  const name = [...(pair.leaf.subjectAltName ?? "").matchAll(DNS_NAME)][0]?.[1];
-  if (name === undefined) return reader.report("cert", "has no DNS name, by which other proxies could ask for it", null);
+  const name = nameInMesh(reader, pair.leaf.raw);
+  if (name === null) return null;
   try {
     createSecureContext({ ca: trust.pem });
   } catch (error) {
@@ -102,3 +104,37 @@ function fromFiles(
   const { certFile, keyFile, cert, key } = pair;
   return { source: { kind: "files", certFile, keyFile, trustFile: trust.file }, identity: { name, cert, key, trust: trust.pem } };
 }
+
+/** The name by which peers ask for the certificate's owner and which they find in it; null after a problem. */
+function nameInMesh(reader: PemReader, der: Uint8Array): string | null {
+  const certificate = readCertificate(der);
+  // Chain and trust are the peers' to judge: theirs are other roots, perhaps.
+  const evidence = { certificate, chainLength: 1, verifyCode: null, verifyText: "" };
+  const verdicts = (["client", "server"] as const).map((role) => ({ role, verdict: checkPeer(role, evidence) }));
+  const refused = verdicts.flatMap(({ role, verdict }) => ("code" in verdict ? [{ role, ...verdict }] : []));
+  const [first] = refused;
+  if (first !== undefined && refused.length === verdicts.length) {
+    return reader.report("cert", `every peer would refuse ([${first.code}]): ${first.detail}`, HINTS[first.code] ?? null);
+  }
+  if (first !== undefined) {
+    reader.report(
+      "cert",
+      `peers refuse where this proxy is the ${first.role} ([${first.code}]): ${first.detail}`,
+      HINTS[first.code] ?? null,
+      "warning",
+    );
+  }
+  const good = verdicts.find(({ verdict }) => "identity" in verdict)?.verdict;
+  if (certificate === null || good === undefined || !("identity" in good)) return null;
+  const name = identityName(good.identity);
+  if (certificate.names.dns.length > 0) return name;
+  const hint = `issue it with the DNS name beside the URI, for example ${name}`;
+  return reader.report("cert", "has a URI and no DNS name, by which other proxies could ask for it", hint);
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  WEFT_PEER_IDENTITY:
+    "issue it with exactly one DNS name such as web.shop.serviceaccount.identity.weft.cluster.local, and at most the spiffe:// URI that says the same",
+  WEFT_PEER_WEAK_KEY: "make it anew with a P-256 key",
+  WEFT_PEER_PURPOSE: "issue it with the extended key usages serverAuth and clientAuth, or without that extension",
+};

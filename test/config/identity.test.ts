@@ -6,7 +6,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import type { ProxySnapshot } from "../../src/config/snapshot.ts";
 import { workerService } from "../../src/config/worker-update.ts";
-import { Authority, CertificateFiles } from "../support/certificates.ts";
+import { Authority, CertificateFiles, type LeafOptions } from "../support/certificates.ts";
 
 const NAME = "web.shop.serviceaccount.identity.weft.cluster.local";
 const authority = new Authority();
@@ -89,6 +89,67 @@ describe("spec.identity", () => {
   }
 });
 
+describe("spec.identity of files: what every peer would refuse is refused at the start, by the same rules", () => {
+  const URI = "spiffe://cluster.local/ns/shop/sa/web";
+  const made: CertificateFiles[] = [];
+  after(() => {
+    for (const one of made) one.remove();
+  });
+
+  function identityOf(leaf: LeafOptions): ReturnType<typeof loadConfig> {
+    const one = new CertificateFiles(authority.issue(leaf));
+    made.push(one);
+    const text = `apiVersion: weft.dev/v1alpha1
+kind: Proxy
+metadata: {name: p}
+spec:
+  identity:
+    cert: ${one.cert}
+    key: ${one.key}
+    trust: ${roots.cert}
+`;
+    return loadConfig({ text, label: "proxy.yaml" });
+  }
+
+  for (const [what, leaf, code, words] of [
+    ["two DNS names", { names: [NAME, NAME.replace("web", "other")] }, "WEFT_PEER_IDENTITY", "several DNS names"],
+    ["a DNS name and another's URI", { names: [NAME, URI.replace("web", "other")] }, "WEFT_PEER_IDENTITY", "is another workload's"],
+    ["an address beside the name", { names: [NAME, "127.0.0.1"] }, "WEFT_PEER_IDENTITY", "neither DNS names nor URIs"],
+    ["a name that is no workload's", { names: ["www.example.com"] }, "WEFT_PEER_IDENTITY", "is no workload's"],
+    ["capitals in the name", { names: [NAME.replace("shop", "SHOP")] }, "WEFT_PEER_IDENTITY", "is no workload's"],
+    ["NUL in the name", { names: [`${NAME}\0.example`] }, "WEFT_PEER_IDENTITY", ""],
+    ["a common name only", { names: [], commonName: NAME }, "WEFT_PEER_IDENTITY", "no alternative name"],
+    ["an unusual curve", { names: [NAME], keyKind: "P-521" }, "WEFT_PEER_WEAK_KEY", "none of P-256"],
+    ["a purpose that is neither side's", { names: [NAME], usages: ["code"] }, "WEFT_PEER_PURPOSE", "extended key usage"],
+  ] as const satisfies readonly (readonly [string, LeafOptions, string, string])[]) {
+    it(`refuses ${what}: where, what, what to do`, () => {
+      const result = identityOf(leaf);
+      assert.ok("problems" in result, "it was taken");
+      const [problem = "", ...others] = result.problems.map(formatProblem);
+      assert.deepEqual(others, []);
+      assert.ok(problem.startsWith("proxy.yaml:6:11: spec.identity.cert is "), problem);
+      assert.ok(problem.includes(`every peer would refuse ([${code}])`) && problem.includes(words), problem);
+      assert.match(problem, /; (?:issue it with|make it anew)/);
+    });
+  }
+
+  it("refuses a URI alone, and says which name belongs beside it", () => {
+    const result = identityOf({ names: [URI] });
+    assert.ok("problems" in result);
+    assert.match(result.problems.map(formatProblem).join(), /has a URI and no DNS name.*for example web\.shop\.serviceaccount\./);
+  });
+
+  it("takes both forms together, and warns of a purpose that is one side's only", () => {
+    const both = identityOf({ names: [NAME, URI], usages: ["server", "client"] });
+    assert.ok("snapshot" in both, JSON.stringify(both));
+    assert.equal(both.snapshot.meshIdentity?.name, NAME);
+    assert.deepEqual(both.warnings, []);
+    const server = identityOf({ names: [NAME], usages: ["server"] });
+    assert.ok("snapshot" in server);
+    assert.match(server.warnings.map(formatProblem).join(), /peers refuse where this proxy is the client \(\[WEFT_PEER_PURPOSE\]\)/);
+  });
+});
+
 describe("endpoints with an identity", () => {
   const withIdentity = `[{address: 10.0.0.1:80, identity: ${NAME}}, {address: 10.0.0.2:80}, {dns: web:80, identity: "spiffe://cluster.local/ns/shop/sa/web"}]`;
 
@@ -104,7 +165,16 @@ describe("endpoints with an identity", () => {
     assert.match(said(text), /spec\.endpoints\[0\]\.identity is set, and Proxy p has no identity itself/);
   });
 
-  for (const identity of ["WEB.shop.local", "web", "web..local", "spiffe://", "web.shop.local\\0", "*.shop.local"]) {
+  for (const identity of [
+    "WEB.shop.local",
+    "web",
+    "web..local",
+    "spiffe://",
+    "web.shop.local\\0",
+    "*.shop.local",
+    `${NAME.replace("web", "w".repeat(64))}`,
+    "spiffe://cluster.local/ns/shop/sa/web/",
+  ]) {
     it(`refuse ${identity}`, () => {
       assert.match(
         said(yaml('{controller: "127.0.0.1:8080"}', `[{address: 10.0.0.1:80, identity: "${identity}"}]`)),
