@@ -1,9 +1,8 @@
 // The listeners of a Proxy document, and the services that its inbound targets stand for.
 
-import type { DefaultPolicy } from "../core/policy/default-policy.ts";
 import { formatHostPort } from "./address.ts";
 import { compileTls, type TlsFiles } from "./certificates.ts";
-import { PolicyCompiler } from "./compile-policy.ts";
+import { PolicyCompiler, type PolicyShape } from "./compile-policy.ts";
 import type { CompiledService } from "./compile-service.ts";
 import { defaultAddress, INBOUND_LISTEN, NAMESPACE, OUTBOUND_LISTEN } from "./defaults.ts";
 import { formatPath } from "./problem.ts";
@@ -88,7 +87,7 @@ export function compileInbound(context: ProxyContext): CompiledInbound {
     const { target, protocol = "detect", tls, transparent } = entry;
     const targetPath = [...base, "target"];
     const key = `inbound/${at.port}`;
-    const policy = policies.compile(base, entry === inbound ? undefined : entry.policy, tls !== undefined);
+    const policy = policies.compile(id, base, entry === inbound ? undefined : entry.policy, tls !== undefined);
     const listener: ListenerSnapshot = {
       ...{ id, direction: "inbound", listen: at, protocol, service: target === undefined ? null : key },
       ...(policy !== null && { policy }),
@@ -135,7 +134,7 @@ interface InboundEntry {
   readonly target?: HostPort | undefined;
   readonly protocol?: Protocol | undefined;
   readonly tls?: TlsFiles | readonly TlsFiles[] | undefined;
-  readonly policy?: DefaultPolicy | undefined;
+  readonly policy?: PolicyShape | undefined;
 }
 
 /** A listener with its certificate, where it has one. */

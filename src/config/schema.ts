@@ -5,8 +5,9 @@
 // Long because it is one list of keys, read from its beginning to its end.
 
 import { z } from "zod";
-import { DEFAULT_CONTROL_NAMESPACE, DEFAULT_TRUST_DOMAIN, parseMesh } from "../core/identity/names.ts";
+import { DEFAULT_CONTROL_NAMESPACE, DEFAULT_TRUST_DOMAIN, parseIdentity, parseMesh } from "../core/identity/names.ts";
 import { DEFAULT_CLUSTER_NETWORKS, DEFAULT_POLICIES } from "../core/policy/default-policy.ts";
+import { parseIdentityPattern } from "../core/policy/identity-pattern.ts";
 import { parseIp } from "../core/route/ip-literal.ts";
 import { isServiceName } from "../core/route/service-names.ts";
 import { parseHostPort } from "./address.ts";
@@ -59,14 +60,6 @@ function oneOf<const T extends readonly [string, ...string[]]>(values: T, about:
 
 const PROTOCOLS = ["detect", "http1", "http2", "grpc", "opaque"] as const;
 const NAME_RULE = "a name of lower-case letters, digits, - and _ that begins with a letter";
-
-/** RFC 1035 section 2.3.4, in lower case. */
-const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
-/** A workload's name as certificates have it (core/identity/names.ts): the DNS form, or the SPIFFE URI. Nobody else can prove to be somebody. */
-const PEER_IDENTITY = new RegExp(
-  `^(?:${LABEL}\\.${LABEL}\\.serviceaccount\\.identity(?:\\.${LABEL}){2,}|spiffe://${LABEL}(?:\\.${LABEL})*/ns/${LABEL}/sa/${LABEL})$`,
-);
-const IDENTITY_MAX = 253;
 
 const name = (about: string, byDefault: string | null = null) => key(z.string().refine(isServiceName), "name", NAME_RULE, about, byDefault);
 const port = (about: string) => key(z.int().min(1).max(65535), "whole number", "a port number from 1 to 65535", about);
@@ -144,7 +137,55 @@ const outboundPort = map(
   "A listener for one service.",
 );
 
-const POLICY = "Who may come in.";
+const clientNetwork = key(
+  z.strictObject({
+    cidr: key(z.string(), "network", "a network such as 10.0.0.0/8 or fd00::/8", "A network."),
+    except: key(
+      z.array(key(z.string(), "network", "a network such as 10.0.0.0/8 or fd00::/8", "A part of it.")),
+      "list",
+      "a list of networks",
+      "Parts of it that do not count.",
+      "[]",
+    ).optional(),
+  }),
+  "map",
+  "a map such as {cidr: 10.0.0.0/8}",
+  "A network, without some parts.",
+);
+
+const allowRule = map(
+  {
+    name: name("What the rule is called in the log and in metrics.", "allow-1, allow-2, ...").optional(),
+    identities: key(
+      z.array(
+        key(
+          z.string().refine((text) => parseIdentityPattern(text) !== null),
+          "reference",
+          'an identity such as web.shop.serviceaccount.identity.weft.cluster.local, "*.shop.serviceaccount.identity.weft.cluster.local" for all below a name, "*" for any, or a spiffe:// one',
+          "An identity.",
+        ),
+      ),
+      "list",
+      "a list of identities",
+      "One of them must be the client's, proven by mesh TLS: a name, `*.` and the end of names, `*` for any, or a SPIFFE URI.",
+    ).optional(),
+    networks: key(z.array(clientNetwork), "list", "a list of maps with cidr", "The client's address must be in one of them.").optional(),
+  },
+  "Clients that may come in: those of whom all is true that the rule says.",
+);
+
+/** One of the names, or rules. */
+const policy = (byDefault: string) =>
+  key(
+    z.union([
+      map({ allow: key(z.array(allowRule), "list", "a list of rules", "Rules, one of which must admit the client.") }, "Rules."),
+      z.enum(DEFAULT_POLICIES),
+    ]),
+    "enum",
+    `one of ${DEFAULT_POLICIES.join(", ")}, or a map with allow`,
+    "Who may come in.",
+    byDefault,
+  ).optional();
 
 const inboundPort = map(
   {
@@ -152,7 +193,7 @@ const inboundPort = map(
     target: address("target", "The local service behind it; with `transparent`, where the connection was going if absent.").optional(),
     protocol: protocol("What clients speak there.", "detect"),
     tls,
-    policy: oneOf(DEFAULT_POLICIES, POLICY, "that of `spec.inbound`").optional(),
+    policy: policy("that of spec.inbound"),
   },
   "A further inbound port.",
 );
@@ -165,7 +206,7 @@ const inbound = z.strictObject({
   target: address("target", "The service beside the proxy; with `transparent`, of connections to this listener itself.").optional(),
   protocol: protocol("What clients speak there.", "detect"),
   tls,
-  policy: oneOf(DEFAULT_POLICIES, POLICY, "all-unauthenticated").optional(),
+  policy: policy("all-unauthenticated"),
   clusterNetworks: key(
     z.array(key(z.string(), "network", "a network such as 10.0.0.0/8 or fd00::/8", "A network.")),
     "list",
@@ -282,7 +323,7 @@ const endpoint = map(
     address: address("address", "One endpoint.").optional(),
     dns: address("name", "Every address of this name is an endpoint.").optional(),
     identity: key(
-      z.string().regex(PEER_IDENTITY).max(IDENTITY_MAX),
+      z.string().refine((text) => parseIdentity(text) !== null),
       "reference",
       "an identity such as web.shop.serviceaccount.identity.weft.cluster.local, or a spiffe:// one",
       "Who must be there: connections are mesh TLS, and nobody else is spoken to.",
@@ -365,7 +406,7 @@ function toSchemaIssues(kind: Kind, issue: z.core.$ZodIssue, base: Path = []): S
   if (issue.code === "custom" && issue.params?.["mistake"] !== undefined) {
     return [{ what: "bad-address", path, mistake: issue.params["mistake"] as AddressMistake }];
   }
-  const values = schema instanceof z.ZodEnum ? schema.options.map(String) : [];
+  const values = enumOf(schema)?.options.map(String) ?? [];
   const { type, expects } = info.get(schema) ?? { type: "map", expects: "something else" };
   const isMissing = issue.input === undefined || (issue.code === "custom" && issue.params?.["isMissing"] === true);
   return [{ what: isMissing ? "missing" : "wrong", path, type, expects, values }];
@@ -382,7 +423,12 @@ function schemaAt(root: z.ZodType, path: Path): z.ZodType {
   return schema;
 }
 
-/** A map, or a list of such maps. */
+function enumOf(schema: z.ZodType): z.ZodEnum | null {
+  const found = schema instanceof z.ZodUnion ? schema.options.find((option) => option instanceof z.ZodEnum) : schema;
+  return found instanceof z.ZodEnum ? found : null;
+}
+
+/** A map, or something else: a list of such maps, or a word. */
 function isOneOrMany(schema: z.ZodType): schema is z.ZodUnion {
   return schema instanceof z.ZodUnion && schema.options[0] instanceof z.ZodObject;
 }

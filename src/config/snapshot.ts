@@ -58,11 +58,30 @@ export interface ListenerSnapshot {
   readonly policy?: InboundPolicy;
 }
 
-/** Who may come in at an inbound listener. */
-export interface InboundPolicy {
+/** Who may come in at an inbound listener: a policy that has a name of its own, or rules. */
+export type InboundPolicy = DefaultInboundPolicy | RulePolicy;
+
+export interface DefaultInboundPolicy {
   readonly name: DefaultPolicy;
   /** Canonical CIDR texts; for the `cluster-*` policies, else empty. */
   readonly networks: readonly string[];
+}
+
+/** Whom no rule admits, is refused. */
+export interface RulePolicy {
+  /** Of the listener where it is written: `inbound`, or `inbound/<port>`. */
+  readonly name: string;
+  /** Never empty. */
+  readonly allow: readonly AllowRule[];
+}
+
+/** Admits whom both lists mean. */
+export interface AllowRule {
+  readonly name: string;
+  /** Patterns (core/policy/identity-pattern.ts); null: nobody has to say who it is. */
+  readonly identities: readonly string[] | null;
+  /** Canonical CIDR texts; null: from anywhere. */
+  readonly networks: readonly { readonly cidr: string; readonly except: readonly string[] }[] | null;
 }
 
 /** What may be known of a listener's certificates: everything but their keys. */

@@ -4,19 +4,25 @@
 // of a connection that has one costs a comparison and one addition. A policy that changes makes all passes out of date: requests ask
 // again, and opaque connections that may not stay are cut. The gate of a listener is one object for as long as the thread lives.
 
-import { type Authorization, authorize } from "../core/policy/authorization.ts";
+import { type Authorization, authorize, type ClientNetwork } from "../core/policy/authorization.ts";
 import { authorizationsOf } from "../core/policy/default-policy.ts";
-import { parseAddress, parseNetwork } from "../core/policy/network.ts";
+import { parseIdentityPattern } from "../core/policy/identity-pattern.ts";
+import { type Network, parseAddress, parseNetwork } from "../core/policy/network.ts";
 import { ERRORS } from "../core/errors/error-codes.ts";
 import type { Labels } from "../core/telemetry/labels.ts";
 import type { MetricName } from "../core/telemetry/metric-names.ts";
 import type { Recorder } from "../core/telemetry/recorder.ts";
-import type { InboundPolicy } from "../config/snapshot.ts";
+import type { AllowRule, InboundPolicy } from "../config/snapshot.ts";
 import type { PeerLabels } from "./client-peer.ts";
 import type { PolicyLog } from "./policy-log.ts";
 import type { Transport } from "./transport.ts";
 
 const ANYONE: InboundPolicy = { name: "all-unauthenticated", networks: [] };
+
+/** Linkerd's kinds: of policies with a name of their own, of a port for which rules are written, of such rules. */
+const DEFAULT_KIND = "default";
+const SERVER_KIND = "server";
+const RULE_KIND = "authorizationpolicy";
 
 /** Passes kept per gate: one per rule and identity. Over it they are made again. */
 const PASSES_MAX = 1024;
@@ -46,8 +52,8 @@ export class InboundGate {
   #generation = 0;
   #said = "";
   #target: GateLabels = { target_addr: "", target_port: "" };
-  #policy = ANYONE;
-  #rules: readonly Authorization[] = authorizationsOf(ANYONE.name, []);
+  #policy: InboundPolicy = ANYONE;
+  #rules: readonly Authorization[] = rulesOf(ANYONE);
 
   constructor(recorder: Recorder, log: PolicyLog) {
     this.#recorder = recorder;
@@ -63,17 +69,17 @@ export class InboundGate {
     this.#passes.clear();
     this.#target = target;
     this.#policy = policy ?? ANYONE;
-    const networks = this.#policy.networks.flatMap((text) => {
-      const parsed = parseNetwork(text);
-      return "ok" in parsed ? [parsed.ok] : [];
-    });
-    this.#rules = authorizationsOf(this.#policy.name, networks);
+    this.#rules = rulesOf(this.#policy);
     return true;
   }
 
   /** The rule's name, for people. */
   get policyName(): string {
-    return `default:${this.#policy.name}`;
+    return `${this.#kind}:${this.#policy.name}`;
+  }
+
+  get #kind(): string {
+    return "allow" in this.#policy ? SERVER_KIND : DEFAULT_KIND;
   }
 
   isCurrent(pass: Pass | null): pass is Pass {
@@ -95,12 +101,12 @@ export class InboundGate {
     return pass;
   }
 
-  /** Linkerd's labels. A listener has no Server resource: its policy stands for it, as in Linkerd. */
+  /** Linkerd's labels. Where no rules are written for a port, the policy's name stands for it, as in Linkerd where there is no Server. */
   #labels(rule: Authorization | null, peer: PeerLabels): Labels {
     return {
       ...this.#target,
       srv_group: "",
-      srv_kind: "default",
+      srv_kind: this.#kind,
       srv_name: this.#policy.name,
       srv_port: this.#target.target_port,
       ...(rule !== null && { authz_group: "", authz_kind: rule.kind, authz_name: rule.name }),
@@ -118,7 +124,7 @@ export class InboundGate {
     }
     this.#recorder.slots[pass.httpSlot]! += 1;
     if (pass.rule === null) this.#note(`[WEFT_UNAUTHORIZED] ${ERRORS.WEFT_UNAUTHORIZED.cause}`, transport, "http");
-    else if (pass.rule.name === "audit") this.#note("a request that the policy audit admits", transport, "http");
+    else if (isAudit(pass.rule)) this.#note("a request that the policy audit admits", transport, "http");
     return pass.rule !== null;
   }
 
@@ -138,7 +144,7 @@ export class InboundGate {
     }
     this.#recorder.slots[pass.tcpSlot]! += 1;
     if (pass.rule === null) this.#note(`[WEFT_UNAUTHORIZED] ${ERRORS.WEFT_UNAUTHORIZED.cause}`, transport, "tcp");
-    else if (pass.rule.name === "audit") this.#note("a connection that the policy audit admits", transport, "tcp");
+    else if (isAudit(pass.rule)) this.#note("a connection that the policy audit admits", transport, "tcp");
     return pass.rule !== null;
   }
 
@@ -161,4 +167,31 @@ export class InboundGate {
     const fields = { target: this.#target.target_addr, rule: this.policyName, protocol, ...(identity !== null && { identity }) };
     this.#log.note(message, address, fields);
   }
+}
+
+function isAudit({ kind, name }: Authorization): boolean {
+  return kind === DEFAULT_KIND && name === "audit";
+}
+
+/** What the configuration has checked, as it is asked here. A text that is no network or identity means nobody. */
+function rulesOf(policy: InboundPolicy): readonly Authorization[] {
+  if (!("allow" in policy)) return authorizationsOf(policy.name, networksOf(policy.networks));
+  return policy.allow.map(({ name, identities, networks }) => ({
+    kind: RULE_KIND,
+    name,
+    identities: identities?.flatMap((text) => parseIdentityPattern(text) ?? []) ?? null,
+    networks: networks?.flatMap(clientNetworks) ?? null,
+  }));
+}
+
+function clientNetworks({ cidr, except }: NonNullable<AllowRule["networks"]>[number]): ClientNetwork[] {
+  const parts = networksOf(except);
+  return parts.length < except.length ? [] : networksOf([cidr]).map((network) => ({ network, except: parts }));
+}
+
+function networksOf(texts: readonly string[]): Network[] {
+  return texts.flatMap((text) => {
+    const parsed = parseNetwork(text);
+    return "ok" in parsed ? [parsed.ok] : [];
+  });
 }

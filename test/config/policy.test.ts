@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { CLUSTER_NETWORKS_MAX } from "../../src/config/compile-policy.ts";
+import { CLUSTER_NETWORKS_MAX, RULE_ENTRIES_MAX, RULES_MAX } from "../../src/config/compile-policy.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import { DEFAULT_CLUSTER_NETWORKS } from "../../src/core/policy/default-policy.ts";
@@ -66,4 +66,39 @@ it("ordinary TLS proves nothing: a policy that asks for identities is refused th
     /spec\.inbound\.ports\[0\]\.tls is ordinary TLS/,
   );
   assert.doesNotMatch(said(`policy: cluster-unauthenticated, ${tls}`), /ordinary TLS/);
+});
+
+it("rules reach the workers in one form, with names of their own, and are inherited like any policy", () => {
+  const NAME = "web.shop.serviceaccount.identity.weft.cluster.local";
+  const allow = `[{identities: [${NAME}, ${NAME}]}, {name: office, networks: [{cidr: "FD00:0::/8", except: ["fd01:0::/16"]}, {cidr: 10.0.0.0/8}]}]`;
+  const own = "{port: 91, target: '127.0.0.1:9091', policy: {allow: [{identities: ['*']}]}}";
+  const compiled = policies(`policy: {allow: ${allow}}, ports: [{port: 90, target: '127.0.0.1:9090'}, ${own}]`);
+  const rules = [
+    { name: "allow-1", identities: [NAME], networks: null },
+    {
+      name: "office",
+      identities: null,
+      networks: [
+        { cidr: "fd00::/8", except: ["fd01::/16"] },
+        { cidr: "10.0.0.0/8", except: [] },
+      ],
+    },
+  ];
+  assert.deepEqual(compiled, {
+    inbound: { name: "inbound", allow: rules },
+    "inbound/90": { name: "inbound", allow: rules },
+    "inbound/91": { name: "inbound/91", allow: [{ name: "allow-1", identities: ["*"], networks: null }] },
+  });
+});
+
+it("rules and what is in them are not without number", () => {
+  const said = (allow: string): string => {
+    const result = load(`policy: {allow: ${allow}}`);
+    return "problems" in result ? result.problems.map(formatProblem).join("\n") : "";
+  };
+  const times = (count: number, one: string): string => `[${Array.from({ length: count }, () => one).join(", ")}]`;
+  assert.match(said(times(RULES_MAX + 1, "{identities: ['*']}")), /allow has 65 rules; 64 at most/);
+  assert.equal(said(times(RULES_MAX, "{identities: ['*']}")), "");
+  assert.match(said(`[{identities: ${times(RULE_ENTRIES_MAX + 1, "'*'")}}]`), /identities has 257 identities; 256 at most/);
+  assert.match(said(`[{networks: ${times(RULE_ENTRIES_MAX + 1, "{cidr: 10.0.0.0/8}")}}]`), /networks has 257 networks; 256 at most/);
 });

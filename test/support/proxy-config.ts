@@ -23,7 +23,7 @@ export interface TestInbound {
   readonly target: string;
   readonly protocol?: string;
   readonly tls?: TlsFiles | readonly TlsFiles[];
-  readonly policy?: string;
+  readonly policy?: string | { readonly allow: readonly object[] };
 }
 
 export interface ProxyOptions {

@@ -15,7 +15,7 @@ export interface ClientNetwork {
 }
 
 export interface Authorization {
-  /** `default`, or the kind of the resource that it came from. */
+  /** `default` of the policies with a name of their own, `authorizationpolicy` of rules that somebody wrote. */
   readonly kind: string;
   readonly name: string;
   /** Null: any address, also one that is unknown. */

@@ -71,6 +71,11 @@ export function isInNetwork(address: Address, { base, prefix }: Network): boolea
   return rest === 0 || (address[whole]! ^ base[whole]!) >>> (GROUP_BITS - rest) === 0;
 }
 
+/** Is every address of `inner` one of `outer`? */
+export function isNetworkWithin(inner: Network, outer: Network): boolean {
+  return inner.prefix >= outer.prefix && isInNetwork(inner.base, outer);
+}
+
 /** The address with every bit behind the prefix 0. */
 function cut(address: Address, prefix: number): Address {
   return address.map((group, index) => {

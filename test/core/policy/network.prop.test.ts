@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { formatNetwork, isInNetwork, type Network, parseAddress, parseNetwork } from "../../../src/core/policy/network.ts";
+import { formatNetwork, isInNetwork, isNetworkWithin, type Network, parseAddress, parseNetwork } from "../../../src/core/policy/network.ts";
 
 function network(text: string): Network {
   const parsed = parseNetwork(text);
@@ -116,5 +116,19 @@ test("what is no network is refused with a hint", () => {
     assert.ok("mistake" in parsed, text);
     assert.match(parsed.mistake.problem, problem, text);
     assert.match(parsed.mistake.hint, hint, text);
+  }
+});
+
+test("a network is within another when every address of it is", () => {
+  for (const [inner, outer, isWithin] of [
+    ["10.1.0.0/16", "10.0.0.0/8", true],
+    ["10.0.0.0/8", "10.0.0.0/8", true],
+    ["10.0.0.0/8", "10.0.0.0/9", false],
+    ["11.0.0.0/16", "10.0.0.0/8", false],
+    ["fd00:1::/32", "fd00::/8", true],
+    ["::/128", "0.0.0.0/0", false],
+    ["0.0.0.0/32", "::/0", false],
+  ] as const) {
+    assert.equal(isNetworkWithin(network(inner), network(outer)), isWithin, `${inner} in ${outer}`);
   }
 });
