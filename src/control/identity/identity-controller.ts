@@ -76,6 +76,7 @@ export class IdentityController {
   #following: Promise<void> = Promise.resolve();
   #writtenVersion = 0;
   #heldUntilMs = 0;
+  #closing: Promise<void> | null = null;
   #clock = { wallMs: Date.now(), monotonicMs: performance.now() };
 
   private constructor(settings: ControllerSettings, log: IdentityLog, parts: Parts) {
@@ -125,7 +126,13 @@ export class IdentityController {
     return this.#isListening && own.notAfterMs > nowMs && authority.status.issuerNotAfterMs > nowMs;
   }
 
-  async close(): Promise<void> {
+  /** Closed once, however often it is called: a start that fails closes, and so may who started it. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     clearInterval(this.#timer);
     this.#isListening = false;
     await this.#admin?.close();

@@ -182,18 +182,30 @@ export class KeptAuthority implements Authority {
     if (step.do === "make-root") return await this.#makeRoot(nowMs, step.urgent);
     if (step.do === "drop-root") return this.#dropRoot(step.rootId, nowMs);
     const issuer = await this.#makeIssuer(step.rootId, nowMs);
+    const replaced = issuerOf(this.#state, step.rootId);
     if (step.do === "activate-root") {
       this.#keep(activateRoot(this.#state, issuer, nowMs));
-      this.#log("info", "the new root signs from now on", { root: step.rootId });
+      const message =
+        replaced === null ? "the new root signs from now on" : "the root before signs again: by this clock the newer one is not valid yet";
+      this.#log(replaced === null ? "info" : "warn", message, { root: step.rootId });
     } else {
-      const replaced = issuerOf(this.#state, step.rootId);
       this.#keep(replaceIssuer(this.#state, issuer));
-      if (replaced !== null) this.#forget("issuer", replaced.id);
       this.#log("info", "a new issuer signs from now on", { issuer: issuer.id, notAfter: new Date(issuer.notAfterMs).toISOString() });
     }
+    if (replaced !== null) this.#forget("issuer", replaced.id);
   }
 
   async #makeRoot(nowMs: number, isUrgent: boolean): Promise<void> {
+    const ended = isUrgent ? activeRoot(this.#state) : null;
+    if (ended !== null) {
+      const hint =
+        "if this clock is wrong, set it right: the old root is still in the bundle and signs again then; if it is right, proxies need new tokens";
+      this.#log("warn", `by this clock the root has ended: ${hint}`, {
+        root: ended.id,
+        notAfter: new Date(ended.notAfterMs).toISOString(),
+        clock: new Date(nowMs).toISOString(),
+      });
+    }
     const id = randomBytes(ID_BYTES).toString("hex");
     const validity = wholeSeconds(nowMs - this.#settings.skewMs, nowMs + this.#settings.rootLifetimeMs);
     const signer = await makeRoot(id, validity);

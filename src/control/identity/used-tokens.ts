@@ -27,6 +27,7 @@ export class UsedTokens {
   #waiting: { readonly line: string; readonly done: (error: Error | null) => void }[] = [];
   /** What is being written; null when nothing is. */
   #writing: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
 
   /** Throws a FileProblem when the file is not ours alone. */
   constructor(path: string, nowMs: () => number = () => Date.now()) {
@@ -53,10 +54,13 @@ export class UsedTokens {
     });
   }
 
-  /** Resolves when what was being written is on disk. */
-  async close(): Promise<void> {
-    await this.#writing;
-    closeSync(this.#file);
+  /** Resolves when what was being written is on disk. A second call waits for the first: the descriptor's number may be another file's by then. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await this.#writing;
+      closeSync(this.#file);
+    })();
+    return this.#closing;
   }
 
   /** One write and one sync for everybody who waits at that time. */

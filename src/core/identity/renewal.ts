@@ -2,11 +2,15 @@
 //
 // A life is counted by two clocks, because either can be wrong alone: the wall clock jumps, and the monotonic one stands still while
 // a machine is suspended. Whichever says first that it is time decides; a certificate has ended only by the wall clock,
-// which is what peers go by.
+// which is what peers go by. One that was received later than now, by a clock that has been set back since, may not be valid yet
+// for anybody: it is time for another.
 
 /** Of a certificate's life: renewed at a point in between, chosen for each certificate, so that replicas spread. */
 const RENEW_FROM = 0.6;
 const RENEW_TO = 0.7;
+
+/** Set back by less, a clock catches up before a new certificate would be there. */
+const SET_BACK_MS = 60_000;
 
 /** Between two attempts while there is no valid certificate: nothing works without one, and a start is often a matter of order. */
 const FIRST_RETRY_MS = { min: 250, max: 10_000 } as const;
@@ -44,6 +48,7 @@ export function countLife(from: number, until: number, now: number, monotonic: n
 
 /** Milliseconds until the certificate should be renewed, 0 when it is time. */
 export function renewalDelayMs(life: Life, now: number, monotonic: number): number {
+  if (now < life.from - SET_BACK_MS) return 0;
   const lifeMs = life.until - life.from;
   const restAtRenewalMs = lifeMs * (1 - (RENEW_FROM + (RENEW_TO - RENEW_FROM) * life.chance));
   const byWall = life.until - restAtRenewalMs - now;

@@ -5,7 +5,8 @@
 //
 // Invariants (test/core/identity/rotation.prop.test.ts): nothing is signed below a root that was not in the bundle for the whole
 // propagation delay (unless nothing valid is left that could be trusted instead); no root leaves the bundle while a leaf below
-// it may be valid; the bundle is never empty and never larger than ROOTS_MAX; its version only grows.
+// it may be valid; the bundle is never empty and never larger than ROOTS_MAX; its version only grows. A clock that was far ahead
+// and has been corrected leaves a root or an issuer that is not valid yet: what was valid before it signs again.
 // The caller makes keys and certificates, puts a new state on disk, and only then acts on it.
 
 /** Roots in a bundle at most: two, and what quick rotations by hand leave behind. As many as a token pins. */
@@ -13,6 +14,9 @@ export const ROOTS_MAX = 8;
 
 /** After a restart of the component, proxies have so long to fetch the bundle before a root that it announced earlier is used. */
 export const RECONNECT_MS = 60_000;
+
+/** After a start nothing leaves a bundle that has room for so long: the clock that says that it has ended may be wrong until somebody sets it. */
+export const DROP_AFTER_UP_MS = 600_000;
 
 /** Both a root and an issuer are replaced at this part of their life: a third is left for whatever goes wrong. */
 const RENEW_AT = 2 / 3;
@@ -102,8 +106,11 @@ export function nextStep(
   const active = activeRoot(state);
   const next = nextRoot(state);
   const isOver = active === null || nowMs >= active.notAfterMs;
+  const older = active !== null && nowMs < active.notBeforeMs ? validBefore(state, nowMs) : null;
+  if (older !== null) return { do: "activate-root", rootId: older.id };
   if (next !== null && (isOver || mayActivate(next, settings, nowMs, upSinceMs))) return { do: "activate-root", rootId: next.id };
-  const gone = state.roots.find((root) => root.retiredAtMs !== null && hasEnded(root, settings, nowMs));
+  const mayDrop = state.roots.length >= ROOTS_MAX || nowMs - upSinceMs >= Math.min(settings.propagationMs, DROP_AFTER_UP_MS);
+  const gone = mayDrop ? state.roots.find((root) => root.retiredAtMs !== null && hasEnded(root, settings, nowMs)) : undefined;
   if (gone !== undefined) return { do: "drop-root", rootId: gone.id };
   if (active === null || isOver) return { do: "make-root", urgent: true };
   const wantsRoot = request === "root" || nowMs >= renewalMs(active);
@@ -119,10 +126,16 @@ function issuerStep(
   request: RotationRequest | null,
 ): RotationStep | null {
   const issuer = issuerOf(state, active.id);
-  const isDue = issuer === null || request === "issuer" || nowMs >= renewalMs(issuer);
+  const isEarly = issuer !== null && nowMs < issuer.notBeforeMs && nowMs >= active.notBeforeMs;
+  const isDue = issuer === null || isEarly || request === "issuer" || nowMs >= renewalMs(issuer);
   // Near the root's end a new issuer would end with the old one: nothing is won.
-  const isLonger = issuer === null || request === "issuer" || issuerEndMs(active, settings, nowMs) > issuer.notAfterMs;
+  const isLonger = issuer === null || isEarly || request === "issuer" || issuerEndMs(active, settings, nowMs) > issuer.notAfterMs;
   return isDue && isLonger ? { do: "make-issuer", rootId: active.id } : null;
+}
+
+/** The newest root of the bundle that has signed and is valid. */
+function validBefore({ roots }: RotationState, nowMs: number): RootState | null {
+  return roots.findLast((root) => root.retiredAtMs !== null && nowMs >= root.notBeforeMs && nowMs < root.notAfterMs) ?? null;
 }
 
 function mayActivate(next: RootState, settings: RotationSettings, nowMs: number, upSinceMs: number): boolean {
@@ -164,10 +177,10 @@ export function announceRoot(
 /** The state in which that root signs, by this issuer, and the one before it signs no more. The bundle stays as it is. */
 export function activateRoot(state: RotationState, issuer: IssuerState, nowMs: number): RotationState {
   const roots = state.roots.map((root) => {
-    if (root.id === issuer.rootId) return { ...root, activatedAtMs: nowMs };
+    if (root.id === issuer.rootId) return { ...root, activatedAtMs: nowMs, retiredAtMs: null };
     return root.activatedAtMs !== null && root.retiredAtMs === null ? { ...root, retiredAtMs: nowMs } : root;
   });
-  return { ...state, roots, issuers: [...state.issuers, issuer] };
+  return { ...replaceIssuer(state, issuer), roots };
 }
 
 /** The state in which this issuer signs below its root, instead of the one before. */

@@ -1,7 +1,20 @@
 // The data folder: nobody else may read it, one process uses it, damage is said, and what a crash leaves behind does no harm.
 
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -105,6 +118,16 @@ test("a second component with the same folder is refused; when the first is gone
   await unlock();
   const again = await IdentityComponent.start({ data: folder });
   await again.remove();
+});
+
+test("a component that is closed twice closes nothing of anybody else's", async () => {
+  const { controller } = await IdentityComponent.start({ data: folder });
+  await controller.close();
+  // These get the numbers that have become free.
+  const others = Array.from({ length: 32 }, () => openSync("/dev/null", "r"));
+  await controller.close();
+  for (const descriptor of others) assert.ok(fstatSync(descriptor).isCharacterDevice());
+  for (const descriptor of others) closeSync(descriptor);
 });
 
 test("a mesh keeps its name: another trust domain for the same folder is refused", async () => {

@@ -10,6 +10,7 @@ import {
   activateRoot,
   activeRoot,
   announceRoot,
+  DROP_AFTER_UP_MS,
   dropRoot,
   EMPTY_STATE,
   issuerEndMs,
@@ -80,7 +81,7 @@ class Model {
       };
       if (step.do === "activate-root") {
         const before = activeRoot(this.state);
-        const hadToHurry = before === null || nowMs >= before.notAfterMs;
+        const hadToHurry = before === null || nowMs >= before.notAfterMs || nowMs < before.notBeforeMs;
         assert.ok(hadToHurry || nowMs - root.announcedAtMs >= this.settings.propagationMs, "signs before it was distributed");
       }
       this.state = step.do === "activate-root" ? activateRoot(this.state, issuer, nowMs) : replaceIssuer(this.state, issuer);
@@ -190,7 +191,45 @@ test("when everything has expired, a new root signs at once", () => {
   const model = new Model();
   model.nowMs += 2 * SETTINGS.rootLifetimeMs;
   model.upSinceMs = model.nowMs;
-  assert.deepEqual(model.settle(), ["make-root", "activate-root", "drop-root"]);
+  assert.deepEqual(model.settle(), ["make-root", "activate-root"]);
+  model.sign();
+  assert.equal(model.state.roots.length, 2, "the clock may be wrong");
+  model.nowMs += DROP_AFTER_UP_MS;
+  assert.deepEqual(model.settle(), ["drop-root"]);
+});
+
+test("a component that starts by a clock far ahead, which is then corrected: the root from before signs again, and what was issued is good", () => {
+  const model = new Model();
+  model.sign();
+  const [first] = model.state.roots;
+  const then = model.nowMs;
+  model.nowMs = then + 3 * SETTINGS.rootLifetimeMs;
+  model.upSinceMs = model.nowMs;
+  model.settle();
+  model.nowMs += 60_000;
+  model.settle();
+  assert.notEqual(activeRoot(model.state)!.id, first!.id);
+  model.nowMs = then + HOUR_MS;
+  assert.deepEqual(model.settle(), ["activate-root"]);
+  assert.equal(activeRoot(model.state)!.id, first!.id);
+  assert.equal(model.state.issuers.filter(({ rootId }) => rootId === first!.id).length, 1);
+  model.sign();
+  // From here on everything goes as ever.
+  for (let hour = 0; hour < 2_000; hour++) {
+    model.nowMs += HOUR_MS;
+    model.settle();
+    model.sign();
+  }
+  assert.notEqual(activeRoot(model.state)!.id, first!.id);
+});
+
+test("an issuer that was made by a clock ahead of the present one is replaced: nothing that it signs would be valid", () => {
+  const model = new Model();
+  model.nowMs += 150 * HOUR_MS;
+  assert.deepEqual(model.settle(), ["make-issuer"]);
+  model.nowMs -= 24 * HOUR_MS;
+  assert.deepEqual(model.settle(), ["make-issuer"]);
+  assert.deepEqual(model.settle(), []);
   model.sign();
 });
 
