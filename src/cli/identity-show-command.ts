@@ -10,7 +10,14 @@ import { parseHostPort } from "../config/address.ts";
 import type { HostPort } from "../config/snapshot.ts";
 import { type ExpectedPeer, expectPeer } from "../core/identity/peer-check.ts";
 import { AdminProblem, askStatus } from "./diagnostics-admin.ts";
-import { certificateLines, type CertificateDescription, describeCertificate, fingerprintOf, identityOf } from "./identity-certificate.ts";
+import {
+  certificateLines,
+  type CertificateDescription,
+  describeCertificate,
+  fingerprintOf,
+  identityOf,
+  printable,
+} from "./identity-certificate.ts";
 import { DialProblem, dialShown, dialVerified, type Shown, type Verdict } from "./identity-dial.ts";
 import { FAILURE, printJson } from "./output-format.ts";
 import type { OutputFormat } from "./output-format.ts";
@@ -227,12 +234,12 @@ function jsonOf(outcome: Outcome, trust: Trust | null, nowMs: number): object {
 
 function print(outcome: Outcome, position: string, trust: Trust | null, nowMs: number, asPem: boolean): void {
   if ("problem" in outcome) {
-    process.stderr.write(`weft identity: ${outcome.address}: ${outcome.problem}\n`);
+    process.stderr.write(`weft identity: ${outcome.address}: ${printable(outcome.problem)}\n`);
     return;
   }
   const { address, shown, verdict } = outcome;
   const bad = badness(outcome);
-  if (bad !== null) process.stderr.write(`weft identity: ${address}: ${bad}\n`);
+  if (bad !== null) process.stderr.write(`weft identity: ${address}: ${printable(bad)}\n`);
   const heading = `PROXY ${address} ${position}\n`;
   // Text between certificates is left alone by whoever reads PEM.
   if (asPem) process.stdout.write(`# ${heading}${shown.chain.map((certificate) => certificate.toString()).join("")}`);
@@ -248,13 +255,13 @@ function badness({ shown, verdict }: Found): string | null {
 function textOf({ shown, rootFingerprint }: Found, verdict: Verdict | null, trust: Trust | null, nowMs: number): string {
   const { chain, protocol, cipher, alpn } = shown;
   const owner = identityOf(chain[0]!);
-  const identity = "identity" in owner ? owner.identity : `none: ${owner.problem}`;
+  const identity = "identity" in owner ? owner.identity : `none: ${printable(owner.problem)}`;
   const verified =
     verdict === null
       ? "not asked for: --trust FILE or --data FOLDER gives the roots"
       : verdict.isTrusted
         ? `yes, by ${trust!.file}${rootFingerprint === null ? "" : `, root ${rootFingerprint}`}`
-        : `NO: ${verdict.reason}`;
+        : `NO: ${printable(verdict.reason)}`;
   const lines = [
     `Identity:  ${identity}`,
     ...("identity" in owner ? [`SPIFFE ID: ${owner.spiffeId}`] : []),

@@ -4,7 +4,8 @@
 // made before the component starts. Without the folder, the component makes it, over its admin port on this machine.
 
 import { openIdentityFolder, requestToken } from "../control/identity/token-maker.ts";
-import { FileProblem, writePrivateFile } from "../control/identity/private-files.ts";
+import { FileProblem } from "../control/identity/private-files.ts";
+import { writeTokenFile } from "../control/identity/token-files.ts";
 import { parseDurationMs } from "../core/util/duration.ts";
 import { FAILURE } from "./output-format.ts";
 
@@ -28,7 +29,7 @@ export async function runTokenCreate(options: TokenCreateOptions): Promise<numbe
   try {
     const token = await createToken(options);
     if (options.file === undefined) process.stdout.write(`${token}\n`);
-    else writePrivateFile(options.file, `${token}\n`);
+    else writeTokenFile(options.file, token);
     return 0;
   } catch (error) {
     if (!(error instanceof FileProblem) && !(error instanceof RangeError) && (error as NodeJS.ErrnoException).code === undefined)

@@ -238,6 +238,22 @@ describe("weft identity recover", () => {
     assert.match(await joins(data, WEB, read(join(tokens, "shop.web.token"))), /^DNS:web/);
   });
 
+  it("a token that is made into the file of another one is in that file: it may be mounted; one that others can read is replaced", async () => {
+    const { data, tokens } = await leaveFolder(parent, [{ name: "web" }], 0);
+    const path = join(tokens, "shop.web.token");
+    const create = ["identity", "token", "create", "--name", "web", "--namespace", "shop", "--data", data, "--file", path];
+    const [inode, before] = [statSync(path).ino, read(path)];
+    assert.equal((await weft(...create)).code, 0);
+    assert.equal(statSync(path).ino, inode);
+    assert.notEqual(read(path), before);
+    chmodSync(path, 0o644);
+    assert.equal((await weft(...create)).code, 0);
+    assert.notEqual(statSync(path).ino, inode);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.deepEqual(readdirSync(tokens), ["shop.web.token"]);
+    assert.match(await joins(data, WEB, read(path)), /^DNS:web/);
+  });
+
   it("a printed token in a file stays one for one certificate", async () => {
     const { data, tokens } = await leaveFolder(parent, [{ name: "web", use: "once" }]);
     assert.equal((await weft("identity", "recover", "--data", data, "--tokens", tokens)).code, 0);

@@ -188,6 +188,20 @@ describe("weft identity", () => {
     assert.match(stdout, /\nCertificate 2 of 2\n {4}Subject: +CN=another root\n/);
   });
 
+  it("what a stranger's certificate holds does nothing to a terminal", async () => {
+    const { cert, key } = authority.issue({
+      names: ["a\u009b31m.b\u001b[2J\nIdentity:  root"],
+      commonName: "c\u001b]0;d\u0007\nVerified:  yes",
+    });
+    const { code, stdout, stderr } = await weft("identity", await serveTls({ cert, key }), "--trust", trust);
+    assert.equal(code, 1);
+    for (const text of [stdout, stderr]) assert.match(text, /^[\x20-\x7e\n]+$/);
+    assert.deepEqual(
+      stdout.match(/^ *(?:Identity|Verified): .*$/gm)!.map((line) => line.slice(0, 16)),
+      ["Identity:  none:", "Verified:  NO: ["],
+    );
+  });
+
   it("a server of the web is shown, and is no proxy", async () => {
     const { cert, key } = authority.issue({ names: ["www.example.com"] });
     const { code, stdout, stderr } = await weft("identity", await serveTls({ cert, key }));

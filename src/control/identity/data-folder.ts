@@ -6,7 +6,7 @@
 //   ...            keys and state (kept-authority.ts, given-authority.ts, join-tokens.ts, used-tokens.ts)
 
 import { randomBytes, X509Certificate } from "node:crypto";
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DEFAULT_CONTROL_NAMESPACE, DEFAULT_TRUST_DOMAIN, identityProblem } from "../../core/identity/names.ts";
 import type { WorkloadIdentity } from "../../core/identity/names.ts";
@@ -54,9 +54,15 @@ export function ownIdentity({ trustDomain, controlNamespace }: MeshNames): Workl
   return { account: OWN_ACCOUNT, namespace: controlNamespace, controlNamespace, trustDomain };
 }
 
-/** True for a folder that an identity component has used; nothing is made or checked. */
+/** True for a folder that an identity component has used; nothing is made or checked. Throws a FileProblem when it cannot be looked into. */
 export function isDataFolder(folder: string): boolean {
-  return existsSync(join(folder, MESH_FILE));
+  try {
+    return statSync(join(folder, MESH_FILE)).isFile();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return false;
+    throw new FileProblem(`${folder} cannot be looked into (${code}): run this as its owner`);
+  }
 }
 
 /** Lays down the bundle for people and commands. */

@@ -17,6 +17,9 @@ const FILES_MAX = 10_000;
 
 const FRESH = ".new";
 
+/** Everybody but the owner and the group. */
+const OTHERS = 0o007;
+
 /** O_NONBLOCK: a FIFO must not hold anybody up. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const WRITE = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -51,6 +54,21 @@ export function renewTokenFile(path: string, token: string): void {
   writePrivateFile(`${path}${FRESH}`, `${token}\n`);
   copyInto(path, `${token}\n`);
   removePrivateFile(`${path}${FRESH}`);
+}
+
+/** Writes the token into a file for its owner alone: in place where it is a token's already, and others cannot read it; else as a new file. */
+export function writeTokenFile(path: string, token: string): void {
+  if (isPrivateTokenFile(path)) renewTokenFile(path, token);
+  else writePrivateFile(path, `${token}\n`);
+}
+
+function isPrivateTokenFile(path: string): boolean {
+  try {
+    const stat = lstatSync(path);
+    return stat.isFile() && (stat.mode & OTHERS) === 0 && readTokenText(path) !== null;
+  } catch {
+    return false;
+  }
 }
 
 /** True when the file is there and holds a join token of whatever key, or nothing is there. */
