@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { rowOf } from "../../src/cli/check/catalogue.ts";
+import { parseReport } from "../../src/cli/check/reports.ts";
 import { MeshAuthority, type MeshFiles } from "../support/mesh-certificates.ts";
 import { closedPort, freePorts } from "../support/ports.ts";
 import { ProxyProcess } from "../support/proxy-process.ts";
@@ -172,6 +173,29 @@ describe("a proxy", () => {
       await proxy.stop();
     }
   });
+});
+
+it("inside a container a proxy is asked where its own configuration says", async () => {
+  const config = JSON.stringify({
+    apiVersion: "weft.dev/v1alpha1",
+    kind: "Proxy",
+    metadata: { name: "sidecar" },
+    spec: { outbound: { listen: "127.0.0.1:4140" }, admin: { listen: `0.0.0.0:${web.adminPort}` } },
+  });
+  const other = config.replace("sidecar", "other").replace(String(web.adminPort), "1");
+  const ask = async (...words: string[]): Promise<ReturnType<typeof parseReport>> => {
+    const command = JSON.stringify(["proxy", ...words]);
+    const { code, stdout, stderr } = await stage.weft(["check", "--report", "proxy", "--command", command], {
+      WEFT_CONFIG: `${config}\n---\n${other}`,
+    });
+    assert.equal(code, 0, stderr);
+    return parseReport(stdout);
+  };
+  const { report } = (await ask("--name", "sidecar"))!;
+  assert.ok(report.kind === "proxy" && report.isReady && report.identity !== null, JSON.stringify(report));
+  assert.match(report.identity.name!, /^web\.shop\./);
+  assert.equal((await ask("--name", "other"))!.report.problem, "nobody listens there");
+  assert.match((await ask("--name", "other", "--admin", "off"))!.report.problem!, /admin port is off/);
 });
 
 describe("an identity component", () => {

@@ -1,7 +1,8 @@
 // `weft check --pre`: this host as it is, and with one thing wrong at a time.
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { join } from "node:path";
@@ -82,6 +83,22 @@ describe("weft check --pre", () => {
     assert.match(ahead.row("pre-host-clock-against").error!, /^the clock of 127\.0\.0\.1:\d+ is (59|60|61) s ahead of this one$/);
     const behind = await withClock(-10_000, look);
     assert.deepEqual([behind.code, behind.row("pre-host-clock-against").result], [0, "warning"]);
+  });
+
+  it("warns, and says why, where redirects cannot be tried or iptables is missing", async () => {
+    const tools = stage.makeFolder("tools");
+    const look = async () => await stage.weft(["check", "--pre", "--target", "host", "--ports", free], { PATH: tools });
+    const without = await look();
+    assert.equal(without.code, 0, without.stdout);
+    assert.match(without.stdout, /^‼ connections can be redirected by iptables\n {4}it could not be tried: .*`unshare` is missing/m);
+    for (const name of ["unshare", "true"])
+      symlinkSync(execFileSync("sh", ["-c", `command -v /usr/bin/${name}`], { encoding: "utf8" }).trim(), join(tools, name));
+    const { code, stdout } = await look();
+    assert.equal(code, 0, stdout);
+    assert.match(
+      stdout,
+      /^‼ connections can be redirected by iptables\n {4}(weft init: iptables-save is not installed|it could not be tried)/m,
+    );
   });
 
   it("says that .weft cannot be written", async () => {

@@ -176,8 +176,7 @@ export const CHECKS = {
     title: "every proxy answers on its admin port",
     fails: "error",
     isRetried: true,
-    means:
-      "A proxy was asked on its admin port; one in a container from inside, at 127.0.0.1:4191 or what `--admin` of its command says, because the port may be on loopback there.",
+    means: "A proxy was asked on its admin port; one in a container from inside, because the port may be on loopback there.",
     remedy: "Start it or look at its log. A proxy with `spec.admin.listen: off` cannot be asked.",
   },
 

@@ -1,19 +1,18 @@
 // `weft check` and `weft check --pre`: from the options to results. Exit codes: 0, with warnings too; 1 when a check failed.
 //
-// `--report` is what it calls itself by inside a container: it prints what the one proxy or identity component there says, as JSON.
+// `--report` is what it calls itself by inside a container (inside.ts).
 
 import { parseHostPort } from "../../config/address.ts";
 import { parseDurationMs } from "../../core/util/duration.ts";
 import { FAILURE } from "../output-format.ts";
 import type { Place } from "./ask.ts";
-import { askComponent } from "./ask-component.ts";
-import { askProxy } from "./ask-proxy.ts";
 import { identityChecks, identityDataPlaneChecks } from "./identity-checks.ts";
-import { findMesh, IDENTITY_ADMIN, PROXY_ADMIN } from "./mesh.ts";
+import type { ReportKind } from "./inside.ts";
+import { findMesh } from "./mesh.ts";
 import { clockChecks, dataPlaneChecks, existenceChecks, type Look, versionChecks } from "./mesh-checks.ts";
 import { type PreOptions, preChecks, type Target } from "./pre-checks.ts";
 import { type CheckOutput, isSuccess, render } from "./print-results.ts";
-import type { DatedReport, Mesh } from "./reports.ts";
+import type { Mesh } from "./reports.ts";
 import { type Check, type RunOptions, runChecks } from "./run-checks.ts";
 
 /** As they were given. */
@@ -30,7 +29,9 @@ export interface CheckOptions {
   readonly expectedVersion?: string;
   readonly wait: string;
   readonly output: CheckOutput;
-  readonly report?: "proxy" | "identity";
+  readonly report?: ReportKind;
+  /** Of the container, as JSON. */
+  readonly command?: string;
 }
 
 /** Who gives --against a host without a port means this one. */
@@ -44,7 +45,11 @@ export async function runCheck(options: CheckOptions): Promise<number> {
   const pre = readPreOptions(options, problems);
   problems.push(...misplaced(options));
   if (problems.length > 0 || waitMs === null) return refuse(problems);
-  if (options.report !== undefined) return await printReport(options.report, options.admin?.[0]);
+  if (options.report !== undefined) {
+    const { printReport } = await import("./inside.ts");
+    await printReport(options.report, wordsOf(options.command));
+    return 0;
+  }
   if (options.pre === true) return await finish(preChecks(pre), options.output, { waitMs: 0, refresh: async () => undefined });
   try {
     return await checkMesh(options, waitMs);
@@ -89,24 +94,13 @@ async function finish(checks: readonly Check[], output: CheckOutput, timing: Omi
 /** One line that is written over, where somebody looks. */
 function showWaiting(line: string | null): void {
   if (process.stderr.isTTY !== true) return;
-  const width = Math.max(20, (process.stderr.columns ?? 80) - 1);
+  const width = Math.max(20, (process.stderr.columns || 80) - 1);
   process.stderr.write(`\r\u001b[K${line === null ? "" : `waiting: ${line}`.slice(0, width)}`);
 }
 
-/** What the one here says, for whoever asked from outside of the container. */
-async function printReport(kind: "proxy" | "identity", admin: string | undefined): Promise<number> {
-  const parsed = parseHostPort(admin ?? (kind === "proxy" ? PROXY_ADMIN : IDENTITY_ADMIN), "target");
-  if (!("ok" in parsed)) return refuse([`--admin: ${parsed.mistake.message}`]);
-  const place = nearbyOf(parsed.ok);
-  const report = kind === "proxy" ? await askProxy(place) : await askComponent(place);
-  process.stdout.write(`${JSON.stringify({ nowMs: Date.now(), report } satisfies DatedReport)}\n`);
-  return 0;
-}
-
-/** Where to ask what listens on every address: some of it is told on loopback only. */
-function nearbyOf({ host, port }: { readonly host: string; readonly port: number }): Place {
-  if (host === "0.0.0.0") return { host: "127.0.0.1", port };
-  return { host: host === "::" ? "::1" : host, port };
+function wordsOf(command = "[]"): string[] {
+  const words: unknown = JSON.parse(command);
+  return Array.isArray(words) ? words.map(String) : [];
 }
 
 function readPreOptions({ target, ports, against }: CheckOptions, problems: string[]): PreOptions {

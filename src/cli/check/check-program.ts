@@ -30,6 +30,7 @@ export function addCheck(program: Command, finish: Finish): void {
       new Option("-o, --output <format>", "how to print; short: what is not well").choices(["table", "short", "json"]).default("table"),
     )
     .addOption(new Option("--report <kind>").choices(["proxy", "identity"]).hideHelp())
+    .addOption(new Option("--command <json>").hideHelp())
     .addHelpText(
       "after",
       "\nWithout --admin, --identity-admin, --data and --project: the containers with Weft's labels, if an engine answers, else the usual ports of this host.\nExit codes: 0, also with warnings; 1 when a check failed.",

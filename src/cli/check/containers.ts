@@ -42,7 +42,8 @@ async function askInside(engine: Engine, found: Found, kind: "proxy" | "identity
   if (inspected.status !== "running") return silent(`its container does not run (${inspected.status})`);
   try {
     const askedAtMs = Date.now();
-    const text = await engine.run(container.id, [...inspected.entrypoint, "check", "--report", kind, ...adminOf(inspected.command)]);
+    const command = JSON.stringify(inspected.command);
+    const text = await engine.run(container.id, [...inspected.entrypoint, "check", "--report", kind, "--command", command]);
     const answeredAtMs = Date.now();
     const dated = parseReport(text);
     if (dated === null || dated.report.kind !== kind) return silent("the Weft in it is of another version: it cannot be asked by this one");
@@ -55,14 +56,6 @@ async function askInside(engine: Engine, found: Found, kind: "proxy" | "identity
 /** The container's clock: what is in it was asked by that very clock. */
 function clockBetween(nowMs: number, askedAtMs: number, answeredAtMs: number): ClockReading {
   return { aheadMs: nowMs - (askedAtMs + answeredAtMs) / 2, uncertainMs: Math.abs(answeredAtMs - askedAtMs) / 2 };
-}
-
-/** The admin port that the container's command was given. */
-function adminOf(command: readonly string[]): string[] {
-  const at = command.indexOf("--admin");
-  const joined = command.find((word) => word.startsWith("--admin="))?.slice("--admin=".length);
-  const admin = joined ?? (at < 0 ? undefined : command[at + 1]);
-  return admin === undefined || admin === "off" ? [] : ["--admin", admin];
 }
 
 /** The results in the order of the items, a few at a time. */
