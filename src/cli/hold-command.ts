@@ -26,7 +26,7 @@ export async function runHold(isJob: boolean): Promise<number> {
     process.stderr.write("weft hold: --job is for process 1 of a container: everybody else on a host would have to end\n");
     return FAILURE;
   }
-  process.stdout.write("weft hold: the network namespace is here until SIGTERM\n");
+  process.stdout.write(`weft hold: the network namespace is here until SIGTERM${isJob ? ", or until the job has ended" : ""}\n`);
   const { execve } = process as unknown as { execve?: Execve };
   if (execve !== undefined && isExecutable(SHELL)) {
     // Its warning that it is experimental would be for nobody.

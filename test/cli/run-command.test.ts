@@ -1,7 +1,9 @@
 // `weft run -- COMMAND` with real processes: what the command gets, what comes back, and that nothing is left.
 
 import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -9,7 +11,7 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { freePorts } from "../support/ports.ts";
 import { joinToken } from "../support/join-token.ts";
 import { waitUntil } from "../support/wait.ts";
-import { childrenOf, isRunning, PATIENCE_MS, RunPlace, WeftRun } from "../support/weft-run.ts";
+import { childrenOf, isRunning, MAIN, PATIENCE_MS, RunPlace, WeftRun } from "../support/weft-run.ts";
 
 const NODE = process.execPath;
 const place = new RunPlace();
@@ -174,6 +176,27 @@ describe("weft run, when the proxy does not become ready", () => {
     assert.equal(code, 125, stderr);
     assert.match(stderr, /^weft run: the proxy was not ready within 1 s \(--ready-timeout\); the command was not started$/m);
     assert.ok(!existsSync(join(place.folder, "too-early")));
+  });
+
+  it("waits for the certificate: the command starts after the identity component", async () => {
+    const [port, component] = await freePorts(2);
+    const weft = (...args: readonly string[]): ChildProcess =>
+      spawn(NODE, [MAIN, ...args], { cwd: place.folder, stdio: ["ignore", "ignore", "inherit"] });
+    const created = weft("identity", "token", "create", "--name", "p", "--namespace", "default", "--file", "join", "--data", "data");
+    assert.deepEqual(await once(created, "exit"), [0, null]);
+    const spec = `  identity: {controller: "127.0.0.1:${component}", token: join}\n`;
+    const waiting = start(["--config", place.configure(port!, originPort, spec), "--", NODE, "-p", "Date.now()"]);
+    await waitUntil("the proxy to be waiting", () => /certif|identity/.test(waiting.stderr), PATIENCE_MS);
+    const componentAt = Date.now();
+    const controller = weft("identity-controller", "--data", "data", "--listen", `127.0.0.1:${component}`, "--admin", "off");
+    try {
+      const { code, stdout, stderr } = await waiting.end;
+      assert.equal(code, 0, stderr);
+      assert.ok(Number(stdout) > componentAt, stderr);
+    } finally {
+      controller.kill("SIGTERM");
+      await once(controller, "exit");
+    }
   });
 
   it("ends on SIGTERM while it waits", async () => {
