@@ -395,8 +395,8 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
 
   inboundPort(listener: ListenerState, transport: Transport, port: number): ListenerState | null {
     const known = this.inboundListener(port);
-    if (known !== null || listener.snapshot.transparent !== true) return known;
-    return this.#redirects.toPort(transport.fd, listener, port);
+    if (listener.snapshot.transparent !== true || (known !== null && known.fixedService !== null)) return known;
+    return this.#redirects.toPort(transport.fd, known ?? listener, port);
   }
 
   // --- what others of this thread use -------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import { header, text } from "../support/http-lite.ts";
 import { startApp } from "../support/origin-app.ts";
 import { startRawOrigin } from "../support/origin.ts";
 import { closedPort } from "../support/ports.ts";
+import type { TestInbound } from "../support/proxy-config.ts";
 import { scenario } from "../support/scenario.ts";
 import { waitUntil, within } from "../support/wait.ts";
 import { Wire } from "../support/wire.ts";
@@ -302,7 +303,13 @@ describe("a connection with Linkerd's transport header to a transparent listener
     (o) => ({
       services: {},
       identity: o.mesh.identity,
-      inbound: { target: o.app.address, policy: "all-authenticated", ...({ transparent: true } as object) },
+      inbound: {
+        target: o.app.address,
+        policy: "all-authenticated",
+        // Rules without targets: connections go to the ports that they were made to.
+        ports: { ruled: { protocol: "opaque" }, denied: { policy: "deny" } } as object as Record<string, TestInbound>,
+        ...({ transparent: true } as object),
+      },
     }),
   );
 
@@ -316,6 +323,16 @@ describe("a connection with Linkerd's transport header to a transparent listener
     const wire = await send(s.origins.raw.port, "hello");
     assert.equal((await wire.expectBytes(5)).toString(), "hello");
     wire.destroy();
+    const ruled = await startRawOrigin((far) => far.send("ruled"), { port: s.proxy.listener("ruled") });
+    const denied = await startRawOrigin((far) => far.send("denied"), { port: s.proxy.listener("denied") });
+    const admitted = await send(ruled.port, "x");
+    assert.equal((await admitted.expectBytes(5)).toString(), "ruled");
+    admitted.destroy();
+    const cut = await send(denied.port, "x");
+    await cut.until("the end", () => cut.isEnded || cut.isClosed);
+    cut.destroy();
+    assert.deepEqual([ruled.connections.length, denied.connections.length], [1, 0]);
+    await Promise.all([ruled.stop(), denied.stop()]);
     for (const port of [s.proxy.adminPort, s.proxy.port]) {
       const refused = await send(port, request("GET", "/metrics"));
       await refused.until("the end", () => refused.isEnded || refused.isClosed);
