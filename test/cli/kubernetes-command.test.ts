@@ -198,3 +198,26 @@ describe("weft install --target kubernetes", () => {
     assert.match(stderr, /"cluster" is no issuer/);
   });
 });
+
+describe("the init container", () => {
+  it("has arguments that weft init takes, and that do what annotations say", async () => {
+    const annotations = {
+      "config.linkerd.io/skip-inbound-ports": "22,8000-8010",
+      "config.linkerd.io/skip-subnets": "10.1.0.0/16",
+      "config.linkerd.io/admin-port": "5191",
+    };
+    const pod = `apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: ${JSON.stringify(annotations)}}\nspec: {containers: [{name: a, image: a}]}\n`;
+    for (const options of [[], ["--ipv6"]]) {
+      const { stdout: injected } = await weft(["inject", "-", ...options], pod);
+      const [document] = parseAllDocuments(injected) as { toJS(): { spec: { initContainers: { args: string[] }[] } } }[];
+      const { args } = document!.toJS().spec.initContainers[0]!;
+      const { code, stdout, stderr } = await weft([...args, "--dry-run", "--iptables-mode=plain"]);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /--dports 4190:4191,22,8000:8010,5191 -j RETURN/);
+      assert.match(stdout, /-d 10\.1\.0\.0\/16 -j RETURN/);
+      assert.match(stdout, /--uid-owner 2102 -j RETURN/);
+      assert.match(stdout, /REDIRECT --to-ports 4140/);
+      assert.equal(/ip6tables/.test(stdout), options.length > 0);
+    }
+  });
+});
