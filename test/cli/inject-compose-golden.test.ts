@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { runWeft } from "../support/weft-command.ts";
 
 const FIXTURES = fileURLToPath(new URL("../fixtures/compose/", import.meta.url));
-const FILES = ["shop.yml", "blog-v2.yml", "pipeline.yml", "extends.yml", "flow.yml", "services.json"];
+const FILES = ["shop.yml", "blog-v2.yml", "pipeline.yml", "extends.yml", "flow.yml", "services.json", "notes.yml"];
 
 let folder = "";
 before(() => {

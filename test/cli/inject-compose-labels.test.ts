@@ -47,7 +47,7 @@ function filledIn(config: string): string {
 
 test("every sidecar's configuration in the outputs of the example files is valid", async () => {
   let count = 0;
-  for (const name of ["shop.yml", "blog-v2.yml", "pipeline.yml", "extends.yml", "flow.yml", "services.json"]) {
+  for (const name of ["shop.yml", "blog-v2.yml", "pipeline.yml", "extends.yml", "flow.yml", "services.json", "notes.yml"]) {
     const { code, stdout, stderr } = await runWeft(["inject", "--dry-run", name], { cwd: folder });
     assert.equal(code, 0, stderr);
     for (const [service, { environment }] of Object.entries((parse(stdout, { merge: true }) as Meshed).services)) {
