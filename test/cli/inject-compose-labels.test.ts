@@ -190,3 +190,27 @@ for (const [label, expected] of WARNED) {
     assert.deepEqual(checkConfig({ text: services["web-proxy"]!.environment.WEFT_CONFIG, label: "web" }).problems, []);
   });
 }
+
+test("a service for whose end others wait is a job: its sidecar looks at its processes and ends with it", async () => {
+  const text = (lines: string): string =>
+    `services:\n  job:\n    image: a\n${lines}  web:\n    image: b\n    depends_on: {job: {condition: service_completed_successfully}}\n`;
+  const { services, stderr } = await inject(text(""));
+  assert.doesNotMatch(stderr, /warning/);
+  const shown = ["job-net", "job-proxy", "job"].map((name) => ["command", "restart", "pid"].map((key) => services[name]![key]));
+  assert.deepEqual(shown, [
+    [["hold", "--job"], "no", undefined],
+    [["proxy", "--job"], "on-failure", "service:job-net"],
+    [undefined, undefined, "service:job-net"],
+  ]);
+  assert.deepEqual([services["web-net"]!["command"], services["web"]!["pid"]], [["hold"], undefined]);
+  const again = await inject(text("    restart: on-failure\n"));
+  assert.match(
+    again.stderr,
+    /^standard input:2:3: warning: service "job": it ends by itself but has restart: on-failure, so its sidecar does not/m,
+  );
+  assert.deepEqual(again.services["job-net"]!["command"], ["hold"]);
+  const off = await inject(text("    labels: {weft.dev/job: 'false'}\n"));
+  assert.deepEqual(off.services["job-net"]!["command"], ["hold"]);
+  const byLabel = await inject("services:\n  job: {image: a, labels: [weft.dev/job=true]}\n");
+  assert.deepEqual(byLabel.services["job-net"]!["command"], ["hold", "--job"]);
+});

@@ -29,7 +29,7 @@ const CHANGED_KEYS = [
   "dns",
   "dns_search",
   "dns_opt",
-].concat(["extra_hosts", "hostname", "domainname", "mac_address", "sysctls"]);
+].concat(["extra_hosts", "hostname", "domainname", "mac_address", "sysctls", "pid"]);
 
 /** Injects the services of a compose file. */
 export function injectCompose(source: Source, options: InjectOptions): Injection {

@@ -32,6 +32,7 @@ export function meshedService(from: YAMLMap, plan: ServicePlan): YAMLMap {
   let service = withoutKeys(from, [...MOVED, "networks", "links", "depends_on", "network_mode", ...(sysctls === null ? [] : ["sysctls"])]);
   if (sysctls?.kept !== null && sysctls?.kept !== undefined) service = withKey(service, "sysctls", sysctls.kept);
   service = withKey(service, "network_mode", quoted(`service:${parts.net}`));
+  if (plan.isJob) service = withKey(service, "pid", quoted(`service:${parts.net}`));
   const isAwaited = plan.settings.get("proxy-await") !== "disabled";
   const own = condition(isAwaited ? "service_healthy" : "service_started");
   let dependsOn = withKey(dependenciesOf(from), parts.proxy, own);
@@ -64,8 +65,8 @@ function holder(plan: ServicePlan, plans: readonly ServicePlan[], options: Injec
   const base = mapOf({
     image: quoted(imageOf(settings, options)),
     pull_policy: pullPolicy(settings),
-    command: listOf([quoted("hold")]),
-    restart: restartOf(effective),
+    command: listOf((plan.isJob ? ["hold", "--job"] : ["hold"]).map(quoted)),
+    restart: plan.isJob ? quoted("no") : restartOf(effective),
     read_only: plain(true),
     cap_drop: listOf([plain("ALL")]),
     healthcheck: mapOf({ disable: plain(true) }, true),
@@ -120,11 +121,13 @@ function proxyService(plan: ServicePlan, config: string, options: InjectOptions)
   return mapOf({
     image: quoted(imageOf(settings, options)),
     pull_policy: pullPolicy(settings),
-    command: listOf([quoted("proxy")]),
+    command: listOf((plan.isJob ? ["proxy", "--job"] : ["proxy"]).map(quoted)),
     user: quoted(gid === null ? (uid === PROXY_UID ? `${uid}:${uid}` : uid) : `${uid}:${gid}`),
     group_add: options.tokenGroup === null ? null : listOf([quoted(String(options.tokenGroup))]),
     network_mode: quoted(`service:${parts.net}`),
-    restart: restartOf(service.effective),
+    pid: plan.isJob ? quoted(`service:${parts.net}`) : null,
+    // Always would start it again after its end.
+    restart: plan.isJob ? plain("on-failure") : restartOf(service.effective),
     stop_grace_period: plain(`${Math.ceil(graceMs / 1000) + STOP_MARGIN_S}s`),
     read_only: plain(true),
     cap_drop: listOf([plain("ALL")]),

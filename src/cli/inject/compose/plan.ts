@@ -12,7 +12,7 @@ import { valueAt } from "../tree.ts";
 import { textOf } from "../yaml-source.ts";
 import type { ComposeFile, ComposeService } from "./compose-file.ts";
 import { numberOf, portsOf, portsOfLabel } from "./ports.ts";
-import { labelOf, PART_LABEL, readSettings, type ServiceSettings } from "./settings.ts";
+import { JOB_LABEL, labelOf, PART_LABEL, readSettings, type ServiceSettings } from "./settings.ts";
 
 /** The identity component's service, and the network on which sidecars reach it. */
 export const IDENTITY_SERVICE = "weft-identity";
@@ -44,6 +44,8 @@ export interface ServicePlan {
   readonly ports: readonly string[];
   readonly opaquePorts: readonly string[];
   readonly skippedInboundPorts: readonly string[];
+  /** It ends by itself, and its sidecar then ends with it (docs/jobs.md). */
+  readonly isJob: boolean;
 }
 
 /** Names of the three services beside a service. */
@@ -83,9 +85,24 @@ function planService(file: ComposeFile, service: ComposeService, options: Inject
     for (const text of found.unread) warn(`the port ${JSON.stringify(text)} is none that Weft can read`, "calls to it go without the mesh");
     if (found.hasOther) warn("ports that are not TCP are left alone", null);
   }
+  const isJob = skipped === null && isJobOf(file, service, problems);
   const isWanted = isDisabled || joins !== null || labelOf(service.effective, PART_LABEL) !== null;
   const identity = identityName(workload);
-  return { service, settings, skipped, isWanted, joins, meshName, identity, ports, opaquePorts, skippedInboundPorts };
+  return { service, settings, skipped, isWanted, joins, meshName, identity, ports, opaquePorts, skippedInboundPorts, isJob };
+}
+
+/** Somebody waits for its end, or its label says so. A job that the engine starts again would find its sidecar gone. */
+function isJobOf(file: ComposeFile, { name, effective, pair }: ComposeService, problems: Problem[]): boolean {
+  const label = labelOf(effective, JOB_LABEL);
+  const isAwaited = (other: ComposeService): boolean =>
+    textOf(valueAt(valueAt(valueAt(other.effective, "depends_on"), name), "condition")) === "service_completed_successfully";
+  if (label === "false" || !(label === "true" || file.services.some(isAwaited))) return false;
+  const restart = textOf(valueAt(effective, "restart")) ?? "no";
+  const reason = restart !== "no" ? `restart: ${restart}` : valueAt(effective, "pid") !== null ? "a pid of its own" : null;
+  if (reason === null) return true;
+  const message = `service "${name}": it ends by itself but has ${reason}, so its sidecar does not end with it`;
+  problems.push(file.yaml.problemAt(pair.key, "warning", message, "see docs/jobs.md"));
+  return false;
 }
 
 /** Lower case, with `-` for what no DNS label may have. */

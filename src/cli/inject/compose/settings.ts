@@ -11,6 +11,8 @@ import type { ComposeService } from "./compose-file.ts";
 /** Label of a service that Weft made: which part it is, and of which service. */
 export const PART_LABEL = "weft.dev/part";
 export const SERVICE_LABEL = "weft.dev/service";
+/** `true`: the service ends by itself, and its sidecar then ends with it; `false`: it does not, whoever waits for its end. */
+export const JOB_LABEL = "weft.dev/job";
 
 export interface ServiceSettings {
   /** `linkerd.io/inject`. */
