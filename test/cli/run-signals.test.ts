@@ -26,6 +26,8 @@ process.on("SIGTERM", () => {
   setTimeout(() => ask("/last", (text) => { console.log(text); process.exit(5); }), 300);
 });
 process.stdin.on("data", (path) => ask(String(path).trim(), (text) => console.log(text)));
+// Nobody has its standard input when its parent is gone.
+setInterval(() => {}, 1000);
 console.log("listening " + process.pid);
 `;
 
@@ -131,5 +133,15 @@ describe("weft run and accidents", () => {
     await waitUntil("both to be gone", () => !isRunning(commandPid) && !isRunning(proxyPid), PATIENCE_MS);
     const { stdout } = await run.end;
     assert.match(stdout.toString(), /SIGTERM\norigin \/last\n$/);
+  });
+
+  it("when weft run is killed, a command that does not listen is killed, too", async () => {
+    const [port] = await freePorts(1);
+    const stubborn = ["sh", "-c", "trap '' TERM; echo here $$; while :; do sleep 1; done"];
+    run = new WeftRun(["--config", place.configure(port!, originPort), "--", ...stubborn], { cwd: place.folder });
+    const commandPid = Number((await run.said(/here (\d+)/))[1]);
+    const proxyPid = run.proxyPid!;
+    run.child.kill("SIGKILL");
+    await waitUntil("both to be gone", () => !isRunning(commandPid) && !isRunning(proxyPid), PATIENCE_MS);
   });
 });

@@ -48,6 +48,8 @@ process.on("message", (message: RunMessage) => {
 });
 process.on("disconnect", async () => {
   if (isDone) return;
+  // There is nobody else left who could be told.
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop(signal));
   await endCommand().catch(() => undefined);
   stop("weft run is gone");
 });
