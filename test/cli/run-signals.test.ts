@@ -45,6 +45,12 @@ async function ask(path: string, expected: RegExp): Promise<void> {
   await run!.said(expected);
 }
 
+/** It passes signals on: the start, which ends by telling the proxy whom to end, is behind it. */
+async function untilPassedOn(run: WeftRun): Promise<void> {
+  run.child.kill("SIGUSR1");
+  await run.said(/SIGUSR1/);
+}
+
 before(async () => {
   originPort = await place.origin("origin");
 });
@@ -129,6 +135,7 @@ describe("weft run and accidents", () => {
 
   it("when weft run is killed, the proxy ends the command, which is served to its end, and then itself", async () => {
     const { run, commandPid, proxyPid } = await listener();
+    await untilPassedOn(run);
     run.child.kill("SIGKILL");
     await waitUntil("both to be gone", () => !isRunning(commandPid) && !isRunning(proxyPid), PATIENCE_MS);
     const { stdout } = await run.end;
@@ -137,10 +144,11 @@ describe("weft run and accidents", () => {
 
   it("when weft run is killed, a command that does not listen is killed, too", async () => {
     const [port] = await freePorts(1);
-    const stubborn = ["sh", "-c", "trap '' TERM; echo here $$; while :; do sleep 1; done"];
+    const stubborn = ["sh", "-c", "trap '' TERM; trap 'echo SIGUSR1' USR1; echo here $$; while :; do sleep 1; done"];
     run = new WeftRun(["--config", place.configure(port!, originPort), "--", ...stubborn], { cwd: place.folder });
     const commandPid = Number((await run.said(/here (\d+)/))[1]);
     const proxyPid = run.proxyPid!;
+    await untilPassedOn(run);
     run.child.kill("SIGKILL");
     await waitUntil("both to be gone", () => !isRunning(commandPid) && !isRunning(proxyPid), PATIENCE_MS);
   });

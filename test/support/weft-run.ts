@@ -103,8 +103,9 @@ export class WeftRun {
 
   /** What may be left of a failed test. */
   kill(): void {
-    for (const { pid } of this.child.exitCode === null ? childrenOf(this.pid) : []) process.kill(pid, "SIGKILL");
-    if (this.child.exitCode === null) this.child.kill("SIGKILL");
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    for (const { pid } of childrenOf(this.pid)) process.kill(pid, "SIGKILL");
+    this.child.kill("SIGKILL");
   }
 }
 

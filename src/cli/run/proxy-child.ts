@@ -46,13 +46,18 @@ process.on("message", (message: RunMessage) => {
   if (message.type === "stop") stop("weft run");
   else Object.assign(commandOf, { pid: message.pid, start: startTime(message.pid) });
 });
-process.on("disconnect", async () => {
+
+async function onDisconnect(): Promise<void> {
   if (isDone) return;
   // There is nobody else left who could be told.
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop(signal));
   await endCommand().catch(() => undefined);
   stop("weft run is gone");
-});
+}
+
+process.on("disconnect", onDisconnect);
+// It may have gone while this module was loaded.
+if (!process.connected) void onDisconnect();
 
 const director = {
   ignoresSignals: true,
