@@ -3,12 +3,11 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { askAdmin } from "../../src/control/identity/admin-client.ts";
 import { openIdentityFolder } from "../../src/control/identity/token-maker.ts";
-import { Metrics } from "./metrics.ts";
 import { waitUntil } from "./wait.ts";
 
 const MAIN = process.env.WEFT_TEST_MAIN ?? fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -86,17 +85,9 @@ export class IdentityProcess {
     return await (await openIdentityFolder(this.data)).createToken({ name, namespace: "shop", use: "file", ttlS });
   }
 
-  metrics(): Promise<Metrics> {
-    return new Promise((resolve, reject) => {
-      const request = httpRequest({ host: "127.0.0.1", port: this.#adminPort, path: "/metrics", agent: false }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.on("end", () => resolve(new Metrics(Buffer.concat(chunks).toString("utf8"))));
-        response.on("error", reject);
-      });
-      request.on("error", reject);
-      request.end();
-    });
+  /** What `weft identity rotate` asks for. */
+  async rotate(what: "root" | "issuer"): Promise<void> {
+    await askAdmin(`127.0.0.1:${this.#adminPort}`, join(this.data, "admin.secret"), `/identity/rotate?what=${what}`, "");
   }
 
   /** Ends it, cleanly. */
