@@ -94,6 +94,26 @@ test("billions of aliases cost nothing", async () => {
   assert.match(stderr, /more than 1000000 values, aliases counted/);
 });
 
+test("more services than a sidecar's configuration can name are refused", async () => {
+  const services = Array.from({ length: 800 }, (_, index) => `  service-${index}: {image: a, expose: [80]}`).join("\n");
+  const { code, stdout, stderr } = await inject(`services:\n${services}\n`);
+  assert.deepEqual([code, stdout], [1, ""]);
+  assert.match(stderr, /^standard input:2:3: service "service-0": its sidecar would need more than the 131008 bytes of configuration/);
+});
+
+test("ports by variables are known when they can be nothing else, and told when not", async () => {
+  const { stdout, stderr } = await inject(
+    'services:\n  a: {image: a, ports: ["${A:-80}:${B:-81}", "${C:-82}", "1:${D}", "${E}", "${F:-9:90}", "${G:+83}"], expose: ["${H}", "84-85", "x"]}\n  b: {image: b}\n',
+  );
+  const known = [...stdout.matchAll(/dns: "a:(.*)"/g)].map(([, port]) => port);
+  assert.deepEqual(known, ["${B:-81}", "${C:-82}", "${D}", "${H}", "84", "85"]);
+  for (const port of ["${E}", "${F:-9:90}", "${G:+83}", "x"])
+    assert.ok(
+      stderr.includes(`warning: service "a": the port ${JSON.stringify(port)} is none that Weft can read; calls to it go without the mesh`),
+      stderr,
+    );
+});
+
 test("bytes that are no UTF-8 are refused, and so is a folder, and a file that is not there", async () => {
   assert.match((await inject(Buffer.from([0x73, 0xff, 0xfe]))).stderr, /^weft inject: standard input is not UTF-8\n$/);
   assert.match((await runWeft(["inject", "."], { cwd: folder })).stderr, /^weft inject: \. has 0 files that end in /);

@@ -55,6 +55,8 @@ const KEYS: readonly (readonly string[])[] = [
   ["profiles: [debug]"],
   ["x-more: [1, {a: b}, 0o17, yes, 1_000, ~, '']"],
   ["restart: always"],
+  ["? stop_signal", ": SIGINT"],
+  ["'stop_grace_period' : 1m"],
   ["<<: *base"],
   ["<<: [*base, *env]"],
   ["<<: *s0"],
@@ -80,6 +82,8 @@ const file = fc.record({
   lineEnd: fc.constantFrom("\n", "\r\n"),
   endsWithLine: fc.boolean(),
   blankLines: fc.boolean(),
+  begin: fc.constantFrom("", "\uFEFF", "%YAML 1.1\n---\n", "---\n", "--- # begins\n"),
+  end: fc.constantFrom("", "...", "# the end"),
   networks: fc.constantFrom("none", "before", "after", "empty", "flow"),
   secrets: fc.constantFrom("none", "block", "flow"),
   version: fc.constantFrom("", "version: '2.4'", 'version: "3.8"  # old'),
@@ -130,7 +134,8 @@ function write(shape: Shape): string {
   if (shape.networks === "flow") add(0, "networks: {back: {}, other: {internal: true}}");
   if (shape.secrets === "block") addAll(["secrets:", "Ikey:", "IIfile: ./key"]);
   if (shape.secrets === "flow") add(0, "secrets: {key: {file: ./key}}");
-  return lines.join(shape.lineEnd) + (shape.endsWithLine ? shape.lineEnd : "");
+  if (shape.end !== "") lines.push(shape.end);
+  return shape.begin.replaceAll("\n", shape.lineEnd) + lines.join(shape.lineEnd) + (shape.endsWithLine ? shape.lineEnd : "");
 }
 
 type Meaning = Record<string, Record<string, unknown>>;

@@ -31,6 +31,9 @@ const CHANGED_KEYS = [
   "dns_opt",
 ].concat(["extra_hosts", "hostname", "domainname", "mac_address", "sysctls", "pid"]);
 
+/** Linux takes 128 KiB for one variable, name and end included (MAX_ARG_STRLEN). */
+const CONFIG_BYTES_MAX = 128 * 1024 - 64;
+
 /** Injects the services of a compose file. */
 export function injectCompose(source: Source, options: InjectOptions): Injection {
   if (!hasMarks(source.text)) return injectPlain(source, options);
@@ -129,7 +132,12 @@ function withParts(
   const newServices: Record<string, Tree> = {};
   const newSecrets: Record<string, Tree> = {};
   for (const plan of meshed) {
-    Object.assign(newServices, partServices(plan, plans, sidecarConfig(file, plan, plans, options), options));
+    const config = sidecarConfig(file, plan, plans, options);
+    if (Buffer.byteLength(config) > CONFIG_BYTES_MAX) {
+      const message = `service "${plan.service.name}": its sidecar would need more than the ${CONFIG_BYTES_MAX} bytes of configuration that an environment variable holds`;
+      throw new Refusal(offsetOf(plan.service), message, "give services networks of their own: a sidecar knows those of its own networks");
+    }
+    Object.assign(newServices, partServices(plan, plans, config, options));
     newSecrets[secretOf(plan)] = mapOf({ file: quoted(`${options.folder}/tokens/${options.namespace}.${plan.meshName}.token`) });
   }
   const hasNetwork = valueAt(file.networks, MESH_NETWORK) !== null;

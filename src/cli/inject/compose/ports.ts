@@ -22,7 +22,8 @@ export interface FoundPorts {
 /** One part of `a:b:c`: no colon, but for those within `${...}`. */
 const PART = /(?:\$\{[^}]*\}|[^:])+|(?<=:)(?=:|$)|^(?=:)/g;
 const NUMBER = /^[0-9]{1,5}$/;
-const EXPRESSION = /^\$(?:\{[^{}]+\}|[A-Za-z_][A-Za-z0-9_]*)$/;
+/** With a default that is a number, or none: `${MAPPING:-8080:80}` is more than a port. */
+const EXPRESSION = /^\$(?:\{[A-Za-z_][A-Za-z0-9_]*(?::?-[0-9]{1,5}|:?\?[^{}]*)?\}|[A-Za-z_][A-Za-z0-9_]*)$/;
 const DEFAULT = /^\$\{[A-Za-z_][A-Za-z0-9_]*:?-([0-9]{1,5})\}$/;
 
 /** The ports that a service listens on, by its `expose` and the inner side of its `ports`. */
@@ -41,7 +42,9 @@ export function portsOf(service: unknown): FoundPorts {
   };
   for (const item of itemsOf(valueAt(service, "ports"))) {
     const text = textOf(item);
-    if (text !== null) add(innerSide(text), text);
+    // Alone and without a default, a variable may be a whole mapping.
+    if (text !== null && EXPRESSION.test(text) && numberOf(text) === null) unread.push(text);
+    else if (text !== null) add(innerSide(text), text);
     else {
       const target = textOf(valueAt(item, "target")) ?? "";
       add(`${target}/${textOf(valueAt(item, "protocol")) ?? "tcp"}`, target);
