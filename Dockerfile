@@ -40,7 +40,7 @@ USER 2102:2102
 # Outbound, inbound, admin.
 EXPOSE 4140 4143 4191
 # What runs without an admin port at 4191 (init, hold) brings a check of its own or none. No Node is started for this.
-HEALTHCHECK --interval=5s --timeout=2s --start-period=10s CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/4191 && printf 'GET /ready HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [[ $status == 200 ]]"]
+HEALTHCHECK --interval=5s --timeout=2s --start-period=60s CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/4191 && printf 'GET /ready HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [[ $status == 200 ]]"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["node", "/weft/bin/weft.mjs"]
 CMD ["--help"]
@@ -55,7 +55,7 @@ COPY bench bench
 # Reports go to what is mounted there.
 RUN mkdir /report && chown 2102:2102 /report
 USER 2102:2102
-ENTRYPOINT ["node", "/weft/bench/main.ts"]
+ENTRYPOINT ["node", "/weft/bench/paths.ts"]
 HEALTHCHECK NONE
 
 # The last stage is what a build without `--target` makes.

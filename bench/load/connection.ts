@@ -40,7 +40,7 @@ export class HttpConnection implements LoadConnection {
   #head: Buffer = Buffer.alloc(0);
   #isOk = false;
 
-  constructor(port: number, request: Buffer, owner: ConnectionOwner) {
+  constructor(host: string, port: number, request: Buffer, owner: ConnectionOwner) {
     this.#request = request;
     this.#owner = owner;
     const onread = {
@@ -50,7 +50,7 @@ export class HttpConnection implements LoadConnection {
         return true;
       },
     };
-    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true, onread });
+    this.#socket = connect({ port, host, noDelay: true, onread });
     this.#socket.on("error", () => {});
     this.#socket.once("connect", () => owner.onOpen(this));
     this.#socket.once("close", () => owner.onLost(this));

@@ -3,6 +3,8 @@
 import type { HdrSnapshot, LatencySummary } from "../../src/core/telemetry/hdr.ts";
 
 export interface OpenLoopRun {
+  /** 127.0.0.1 when nothing is said; WebSockets go nowhere else. */
+  readonly host?: string;
   readonly port: number;
   readonly path: string;
   /** Requests per second, all connections together. Null: a closed loop, each connection sends again as soon as it has its answer. */

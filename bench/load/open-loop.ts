@@ -20,10 +20,11 @@ const LOST_MAX = 1_000;
 const TAIL_MS = 5_000;
 /** A connection that is not open by then will not be. */
 const CONNECT_DEADLINE_MS = 10_000;
+const HERE = "127.0.0.1";
 
 function requestOf(run: OpenLoopRun): Buffer {
   const bytes = run.requestBytes ?? 0;
-  const fields = `Host: 127.0.0.1:${run.port}\r\nUser-Agent: weft-bench\r\nAccept: */*\r\n`;
+  const fields = `Host: ${run.host ?? HERE}:${run.port}\r\nUser-Agent: weft-bench\r\nAccept: */*\r\n`;
   if (bytes === 0) return Buffer.from(`GET ${run.path} HTTP/1.1\r\n${fields}\r\n`);
   return Buffer.concat([Buffer.from(`POST ${run.path} HTTP/1.1\r\n${fields}Content-Length: ${bytes}\r\n\r\n`), Buffer.alloc(bytes, "u")]);
 }
@@ -122,9 +123,11 @@ class LoadRun implements ConnectionOwner {
   }
 
   #connect(): void {
-    const { port, path, protocol } = this.#run;
+    const { host = HERE, port, path, protocol } = this.#run;
     this.#opened += 1;
-    this.#all.add(protocol === "websocket" ? new WebSocketConnection(port, path, this) : new HttpConnection(port, this.#request, this));
+    this.#all.add(
+      protocol === "websocket" ? new WebSocketConnection(port, path, this) : new HttpConnection(host, port, this.#request, this),
+    );
   }
 
   #connectAll(): Promise<void> {
