@@ -21,6 +21,9 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { lockFolder } from "../../src/control/identity/data-lock.ts";
+import { writeBundle } from "../../src/control/identity/data-folder.ts";
+import { KeptAuthority } from "../../src/control/identity/kept-authority.ts";
+import { DEFAULT_ROTATION } from "../../src/control/identity/token-maker.ts";
 import { JoinTokens } from "../../src/control/identity/join-tokens.ts";
 import { readJoinToken } from "../../src/core/identity/join-token.ts";
 import { createRandom } from "../../src/core/util/random.ts";
@@ -145,6 +148,32 @@ describe("weft identity recover", () => {
     assert.ok("roots" in token && token.roots.includes(root));
     assert.match(await joins(data, WEB, read(join(tokens, "shop.web.token"))), /^DNS:web/);
   });
+
+  for (const { what, daysAgo, said } of [
+    { what: "is over as well: a new one is made", daysAgo: 800, said: /root [0-9a-f]{8}: made, because the one before/ },
+    { what: "is good: it signs from now on", daysAgo: 400, said: /was distributed already, and signs from now on, because the one before/ },
+  ]) {
+    it(`a root that was being distributed when the component stopped ${what}`, async () => {
+      const { data, tokens, root } = await leaveFolder(parent, [{ name: "web" }], daysAgo);
+      const nowMs = (): number => Date.now() - (daysAgo - 300) * 86_400_000;
+      const authority = await KeptAuthority.open({ folder: data, rotation: DEFAULT_ROTATION, log: () => {}, nowMs });
+      assert.equal(authority.bundle.roots.length, 2);
+      writeBundle(data, authority.bundle);
+      const args = ["identity", "recover", "--data", data, "--tokens", tokens];
+      const planned = await weft(...args, "--dry-run");
+      assert.deepEqual([planned.code, planned.stderr], [0, ""]);
+      assert.match(
+        planned.stdout,
+        daysAgo === 400 ? /planned {4}root .*which is distributed already, signs/ : /planned {4}root .*a new one, which signs at once/,
+      );
+      const { code, stdout, stderr } = await weft(...args);
+      assert.deepEqual([code, stderr], [0, ""]);
+      assert.match(stdout, said);
+      const token = readJoinToken(read(join(tokens, "shop.web.token")));
+      assert.ok("roots" in token && token.roots.length === 1 && !token.roots.includes(root));
+      assert.match(await joins(data, WEB, read(join(tokens, "shop.web.token"))), /^DNS:web/);
+    });
+  }
 
   it("beside a component that runs it leaves root and issuer to it, and makes the tokens", async () => {
     const { data, tokens, root } = await leaveFolder(parent, [{ name: "web" }]);
@@ -306,6 +335,8 @@ describe("weft identity recover", () => {
       for (const name of readdirSync(folder)) chownSync(join(folder, name), owner, statSync(folder).gid);
     }
     chmodSync(join(tokens, "shop.web.token"), 0o640);
+    // `weft inject` leaves the folder with root, and its files with the proxies' user.
+    chownSync(tokens, process.geteuid!(), statSync(tokens).gid);
     const args = ["--data", data, "--tokens", tokens, "--workload", "shop/db"];
     assert.equal((await weft("identity", "recover", ...args)).code, 0);
     for (const folder of [data, tokens]) {

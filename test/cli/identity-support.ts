@@ -32,12 +32,21 @@ export interface Running {
   readonly stderr: () => string;
 }
 
+/** What a failed test has left running must not hold its file open. */
+const children = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+process.once("SIGTERM", () => process.exit(143));
+
 /** Starts `weft` with these arguments. */
 export function startWeft(args: readonly string[]): Running {
   const child = spawn(process.execPath, [WEFT, ...args], {
     env: { ...process.env, NODE_OPTIONS: "", NO_COLOR: "1" },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  children.add(child);
+  child.once("exit", () => children.delete(child));
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (chunk: Buffer) => {

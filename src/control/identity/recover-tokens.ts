@@ -1,6 +1,6 @@
 // The tokens' part of a repair: which files hold one, which of them need a new one, and where a workload's token goes that has no file yet.
 
-import { chmodSync, existsSync, statSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { identityName, identityProblem, isSameIdentity } from "../../core/identity/names.ts";
 import type { WorkloadIdentity } from "../../core/identity/names.ts";
@@ -141,10 +141,13 @@ class TokenMaker {
     else this.#tell(path, "failed", "holds something that is no join token: move it away, and run this again");
   }
 
-  /** For its owner alone; for its group as well where the files beside it are (`weft inject` without root). */
+  /** For its owner alone. As the files beside it, whose readers are those of this one too: made by root it is theirs, and its group reads it where theirs does. */
   #create(path: string, token: string): void {
     writePrivateFile(path, `${token}\n`);
-    if (this.#neighbour !== null && (statSync(this.#neighbour).mode & GROUP_READS) !== 0) chmodSync(path, OWNER_AND_GROUP);
+    if (this.#neighbour === null) return;
+    const { uid, gid, mode } = statSync(this.#neighbour);
+    if (process.geteuid?.() === 0) chownSync(path, uid, gid);
+    if ((mode & GROUP_READS) !== 0) chmodSync(path, OWNER_AND_GROUP);
   }
 
   async #write(path: string, identity: WorkloadIdentity, use: TokenUse, ttlS: number, why: string, isThere: boolean): Promise<void> {

@@ -12,7 +12,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { X509Certificate } from "node:crypto";
-import { activeRoot, issuerOf } from "../../core/identity/rotation.ts";
+import { activeRoot, issuerOf, nextRoot } from "../../core/identity/rotation.ts";
 import type { RotationSettings, RotationState } from "../../core/identity/rotation.ts";
 import { certificatesOf, isDataFolder, openDataFolder, readBundle, writeBundle } from "./data-folder.ts";
 import type { MeshNames } from "./data-folder.ts";
@@ -95,15 +95,16 @@ async function keptRoots(order: RecoverOrder, tell: Tell): Promise<Pins> {
   }
   const isRootOver = root === null || nowMs >= root.notAfterMs;
   const isIssuerOver = isRootOver || issuer === null || nowMs >= issuer.notAfterMs;
+  // One that was being distributed when the component stopped takes over, if it is good.
+  const announced = nextRoot(before);
+  const successor = isRootOver && announced !== null && nowMs < announced.notAfterMs ? announced : null;
   const rootSaid = root === null ? "there is none" : endText(root.notAfterMs, nowMs);
   const issuerSaid = issuer === null ? "there is none" : endText(issuer.notAfterMs, nowMs);
   if (isDryRun) {
-    tell(
-      "root",
-      rootName(root?.id),
-      isRootOver ? "planned" : "unchanged",
-      isRootOver ? `${rootSaid}: a new one, which signs at once` : rootSaid,
-    );
+    const next =
+      successor === null ? "a new one, which signs at once" : `${rootName(successor.id)}, which is distributed already, signs from then on`;
+    const isNewBundle = isRootOver && successor === null;
+    tell("root", rootName(root?.id), isRootOver ? "planned" : "unchanged", isRootOver ? `${rootSaid}: ${next}` : rootSaid);
     tell("issuer", issuerName(issuer?.id), isIssuerOver ? "planned" : "unchanged", isIssuerOver ? `${issuerSaid}: a new one` : issuerSaid);
     tell(
       "bundle",
@@ -111,7 +112,7 @@ async function keptRoots(order: RecoverOrder, tell: Tell): Promise<Pins> {
       isRootOver ? "planned" : "unchanged",
       isRootOver ? "written anew" : "has the roots that are trusted",
     );
-    return isRootOver ? null : validRoots(readBundle(data) ?? [], nowMs).map(fingerprintOf);
+    return isNewBundle ? null : validRoots(readBundleOrNone(data), nowMs).map(fingerprintOf);
   }
   const authority = await KeptAuthority.open({ folder: data, rotation: rotationOf(before, order), log: () => {} });
   const after = readState(data);
@@ -120,17 +121,17 @@ async function keptRoots(order: RecoverOrder, tell: Tell): Promise<Pins> {
   const fingerprint = authority.status.roots.find(({ phase }) => phase === "active")!.fingerprint;
   const isNewRoot = newRoot.id !== root?.id;
   const isNewIssuer = newIssuer.id !== issuer?.id;
-  tell(
-    "root",
-    rootName(newRoot.id),
-    isNewRoot ? "done" : "unchanged",
-    `${isNewRoot ? `made, because ${root === null ? "there was none" : `the one before (${root.id}) ${rootSaid}`}; ` : ""}${endText(newRoot.notAfterMs, nowMs)}; SHA-256 ${fingerprint}`,
-  );
+  const why = (id: string | undefined, said: string): string =>
+    id === undefined ? "because there was none" : `because the one before (${id}) ${said}`;
+  const rootDone = `${newRoot.id === successor?.id ? "was distributed already, and signs from now on" : "made"}, ${why(root?.id, rootSaid)}; `;
+  const issuerDone = `made, ${why(issuer?.id, issuerSaid)}; `;
+  const rootText = `${isNewRoot ? rootDone : ""}${endText(newRoot.notAfterMs, nowMs)}; SHA-256 ${fingerprint}`;
+  tell("root", rootName(newRoot.id), isNewRoot ? "done" : "unchanged", rootText);
   tell(
     "issuer",
     issuerName(newIssuer.id),
     isNewIssuer ? "done" : "unchanged",
-    `${isNewIssuer ? `made, because ${issuer === null ? "there was none" : `the one before (${issuer.id}) ${issuerSaid}`}; ` : ""}${endText(newIssuer.notAfterMs, nowMs)}`,
+    `${isNewIssuer ? issuerDone : ""}${endText(newIssuer.notAfterMs, nowMs)}`,
   );
   const { roots } = authority.bundle;
   const laidDown = readBundleOrNone(data);
