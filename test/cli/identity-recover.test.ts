@@ -1,6 +1,8 @@
 // `weft identity recover` beside folders in which everything is over: what it does, what it leaves alone, and that it may be killed at any moment.
 //
 // The folders are as a component left them 400 days ago. What a whole mesh makes of it is in identity-recover-mesh.test.ts.
+//
+// Long because each case needs the same folders, tokens and component around it.
 
 import assert from "node:assert/strict";
 import {
