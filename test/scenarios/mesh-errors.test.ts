@@ -38,7 +38,7 @@ describe("an answer of another proxy of the mesh", () => {
       services: {},
       identity: files.server,
       inbound: { target: app.address, ports },
-      limits: { responseTimeoutMs: 300 },
+      limits: { responseTimeoutMs: 2_000 },
     });
     const names = ["gone", "denied", "slow"];
     const services = Object.fromEntries(

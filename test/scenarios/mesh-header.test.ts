@@ -23,7 +23,7 @@ import { waitUntil, within } from "../support/wait.ts";
 import { Wire } from "../support/wire.ts";
 
 const ALPN = "transport.l5d.io/v1";
-const HEADER_DEADLINE_MS = 1000;
+const HEADER_DEADLINE_MS = 3000;
 
 /** What a header says of its session; opaque: nothing. */
 const OPAQUE: readonly number[] = [];
