@@ -14,6 +14,7 @@ import { Generator } from "./load/generator.ts";
 import { parseAb, parseWrk, runTool, type Tool, versionOf } from "./load/tools.ts";
 import { markdownTable, plainTable, type Table, table } from "./report/table.ts";
 import { median } from "./statistics/spread.ts";
+import { pause } from "./support/child.ts";
 import { progress } from "./support/progress.ts";
 
 const USAGE = `usage: node bench/paths.ts --path NAME=URL [--path NAME=URL...] [options]
@@ -30,6 +31,8 @@ const OPEN_LOOP_CONNECTIONS = 16;
 const LOADS = ["ab", "ab -k", "wrk", "open loop"] as const;
 /** Beyond a tool's own time: connecting, and a busy machine. */
 const EXTRA_MS = 60_000;
+/** Whatever stands on the ways may be starting. */
+const ANSWERING_MS_MAX = 60_000;
 /** ab's patience with one answer, seconds. */
 const AB_ANSWER_SECONDS_MAX = 10;
 
@@ -143,6 +146,22 @@ async function runOpenLoop({ url }: Path, plan: Plan, round: number, generator: 
   };
 }
 
+/** Until every way is answered with 200. */
+async function untilAnswering(paths: readonly Path[]): Promise<void> {
+  const end = performance.now() + ANSWERING_MS_MAX;
+  for (const { name, url } of paths) {
+    for (;;) {
+      const status = await fetch(url).then(
+        (response) => response.status,
+        () => null,
+      );
+      if (status === 200) break;
+      if (performance.now() > end) throw new Error(`${name}: ${url.href} ${status === null ? "does not answer" : `answers ${status}`}`);
+      await pause(100);
+    }
+  }
+}
+
 async function measure(plan: Plan): Promise<Run[]> {
   const runs: Run[] = [];
   const generator = new Generator();
@@ -210,6 +229,7 @@ function commandsOf(runs: readonly Run[]): string[] {
 async function main(args: readonly string[]): Promise<void> {
   const plan = readPlan(args);
   for (const tool of ["ab", "wrk"] as const) if (versionOf(tool) === null) throw new Error(`${tool} is not installed`);
+  await untilAnswering(plan.paths);
   const runs = await measure(plan);
   const result = tableOf(plan, runs);
   const commands = commandsOf(runs);

@@ -2,9 +2,8 @@
 # The container engine of the tests, on a Debian 12 that has its packages (test/containers/packages.txt), as root: podman, which speaks
 # Docker's API here, and docker-compose as its client.
 #
-#   test/containers/engine.sh base           makes the base image; may run beside something else
-#   test/containers/engine.sh image [STAGE]  builds the project's Dockerfile as `weft` (or STAGE as `weft-STAGE`), and stand-ins for what else is pulled
-#   test/containers/engine.sh run COMMAND    makes both, serves the API, runs COMMAND with DOCKER_HOST set, takes down what it started
+#   test/containers/engine.sh images         makes the base image, the project's, and stand-ins for what else would be pulled
+#   test/containers/engine.sh run COMMAND    the same, then serves the API, runs COMMAND with DOCKER_HOST set, takes down what it started
 #
 # No registry is asked. The base image, and what else the tests need by the name that users would pull, is made from Debian's packages and
 # the Node that package-lock.json pins; RUN steps get this machine's settings of npm and apt, which stay out of the images. Nothing below
@@ -134,15 +133,16 @@ if [[ -n $lacks ]]; then
 fi
 settings
 case ${1:-} in
-base) base_image ;;
-image)
+images)
   base_image
-  image "${@:2}"
+  image
+  image bench
   stand_ins
   ;;
 run)
   base_image
   image
+  image bench
   stand_ins
   serve
   "${@:2}"
