@@ -61,6 +61,35 @@ class Running {
   }
 }
 
+describe("an identity component with a token to show for the API server's keys", () => {
+  const ended = async (...args: string[]): Promise<Running> => {
+    const folder = mkdtempSync(join(tmpdir(), "weft-k8s-"));
+    const running = new Running(["identity-controller", `--data=${folder}/data`, "--listen=127.0.0.1:0", "--admin=off", ...args], {});
+    await new Promise((resolve) => running.child.on("close", resolve));
+    rmSync(folder, { recursive: true });
+    return running;
+  };
+  const issuer = `--oidc-issuer=${DEFAULT_OIDC_ISSUER}`;
+  const keys = "--oidc-jwks=https://kubernetes.default.svc/openid/v1/jwks";
+
+  it("does not start without it", async () => {
+    const { child, log } = await ended(issuer, keys, "--oidc-jwks-token=/nowhere/token");
+    assert.equal(child.exitCode, 1);
+    assert.match(log, /\/nowhere\/token cannot be read \(ENOENT\); it must hold the token to show for the keys/);
+  });
+
+  it("refuses options that mean nothing together", async () => {
+    for (const [args, expected] of [
+      [["--oidc-jwks-token=t"], /--oidc-jwks-token needs --oidc-issuer and --oidc-jwks/],
+      [[issuer, "--oidc-jwks=keys.json", "--oidc-jwks-token=t"], /--oidc-jwks-token is for an address at --oidc-jwks, not for a file/],
+    ] as const) {
+      const { child, log } = await ended(...args);
+      assert.equal(child.exitCode, 64, log);
+      assert.match(log, expected);
+    }
+  });
+});
+
 describe("a pod joins by its service account's token", () => {
   let keys: Awaited<ReturnType<typeof generateKeyPair>>;
   let api: Server;
