@@ -33,6 +33,8 @@ export function run(command: string, args: readonly string[], options: RunOption
     const child = execFile(command, [...args], settings, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : (error.code ?? error.signal ?? null), stdout, stderr });
     });
+    // A command that reads no input may be gone already.
+    child.stdin!.on("error", () => undefined);
     child.stdin!.end(options.input ?? "");
   });
 }
