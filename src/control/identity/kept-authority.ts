@@ -55,6 +55,8 @@ export interface KeptAuthorityOptions {
   readonly rotation: RotationSettings;
   readonly log: IdentityLog;
   readonly nowMs?: () => number;
+  /** Somebody vouches for the clock, by which the root has ended: it leaves the bundle at once, not some time after the start. */
+  readonly isClockSure?: boolean;
 }
 
 export class KeptAuthority implements Authority {
@@ -70,12 +72,15 @@ export class KeptAuthority implements Authority {
   #bundle: Bundle = { roots: [], version: 0, atMs: 0 };
   #work: Promise<unknown> = Promise.resolve();
 
-  private constructor({ folder, rotation, log, nowMs = () => Date.now() }: KeptAuthorityOptions, state: RotationState) {
+  private constructor(
+    { folder, rotation, log, nowMs = () => Date.now(), isClockSure = false }: KeptAuthorityOptions,
+    state: RotationState,
+  ) {
     this.#folder = folder;
     this.#settings = rotation;
     this.#log = log;
     this.#nowMs = nowMs;
-    this.#upSinceMs = nowMs();
+    this.#upSinceMs = isClockSure ? 0 : nowMs();
     this.#state = state;
   }
 

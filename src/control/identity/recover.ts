@@ -114,7 +114,12 @@ async function keptRoots(order: RecoverOrder, tell: Tell): Promise<Pins> {
     );
     return isNewBundle ? null : validRoots(readBundleOrNone(data), nowMs).map(fingerprintOf);
   }
-  const authority = await KeptAuthority.open({ folder: data, rotation: rotationOf(before, order), log: () => {} });
+  const authority = await KeptAuthority.open({
+    folder: data,
+    rotation: rotationOf(before, order),
+    log: () => {},
+    isClockSure: isRootOver,
+  });
   const after = readState(data);
   const newRoot = activeRoot(after)!;
   const newIssuer = issuerOf(after, newRoot.id)!;
