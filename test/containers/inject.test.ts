@@ -10,11 +10,14 @@ import { Metrics } from "../support/metrics.ts";
 import { freePorts } from "../support/ports.ts";
 import { waitUntil } from "../support/wait.ts";
 import { engine, inspect, ok, ROOT, run } from "./support/engine.ts";
+import { captured, Project } from "./support/project.ts";
 
 const FIXTURES = join(ROOT, "test/fixtures/compose");
 const WEFT = join(ROOT, "bin/weft.mjs");
 const FILES = ["shop.yml", "blog-v2.yml", "pipeline.yml", "extends.yml", "flow.yml", "services.json", "notes.yml"];
 const PATIENCE_MS = 60_000;
+const REQUESTS = 30;
+const SECRET = "nobody-but-the-two-may-read-this";
 
 let folder: string;
 before(() => {
@@ -29,36 +32,6 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 /** Runs weft in the folder; `-o FILE` and what it says are the results. */
 function weft(...args: string[]): Promise<string> {
   return ok("sh", ["-c", 'cd "$1" && shift && exec "$@"', "sh", folder, process.execPath, WEFT, ...args]);
-}
-
-/** A compose project of its own name, by the names of its services. */
-class Project {
-  readonly #name: string;
-  readonly #args: readonly string[];
-  readonly #env: Readonly<Record<string, string>>;
-
-  constructor(label: string, files: readonly string[], env: Readonly<Record<string, string>>) {
-    this.#name = `${label}${process.pid}`;
-    this.#args = ["--project-name", this.#name, ...files.flatMap((file) => ["--file", join(folder, file)])];
-    this.#env = { ...env, COMPOSE_HTTP_TIMEOUT: "300" };
-  }
-
-  async up(): Promise<void> {
-    await ok("docker-compose", [...this.#args, "up", "--detach"], { env: this.#env });
-  }
-
-  container(service: string): string {
-    return `${this.#name}_${service}_1`;
-  }
-
-  async remove(): Promise<void> {
-    const filter = ["--filter", `label=com.docker.compose.project=${this.#name}`];
-    const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
-    const ids = lines(await engine("ps", "--all", "--quiet", ...filter));
-    if (ids.length > 0) await engine("rm", "--force", "--depend", "--ignore", "--time", "1", ...ids);
-    const networks = lines(await engine("network", "ls", "--quiet", "--filter", `name=${this.#name}_`));
-    if (networks.length > 0) await engine("network", "rm", "--force", ...networks);
-  }
 }
 
 describe("docker-compose config", () => {
@@ -88,7 +61,7 @@ describe("an injected project", () => {
     env = { FRONT_PORT: String(port) };
     await weft("install", "-o", "weft.yaml");
     await weft("inject", "notes.yml", "-o", "meshed.yml");
-    meshed = new Project("weftnotes", ["weft.yaml", "meshed.yml"], env);
+    meshed = new Project("weftnotes", [join(folder, "weft.yaml"), join(folder, "meshed.yml")], env);
     await meshed.up();
   });
   after(() => meshed.remove());
@@ -130,6 +103,19 @@ describe("an injected project", () => {
     assert.ok((await metricsOf("store")).sum("tcp_open_total", labels) >= 1);
   });
 
+  it("shows nothing on the wire between the two", async () => {
+    let inner = "";
+    // One is the application's network, the other Weft's own.
+    const outer = await captured(meshed.container("api-net"), "eth0", async () => {
+      inner = await captured(meshed.container("api-net"), "eth1", async () => {
+        for (let i = 0; i < REQUESTS; i++) assert.match(await answer(`/${SECRET}`), new RegExp(SECRET));
+      });
+    });
+    const seen = outer + inner;
+    assert.ok(seen.length > REQUESTS * SECRET.length, `only ${seen.length} bytes were seen`);
+    assert.doesNotMatch(seen, new RegExp(`${SECRET}|HTTP/1\\.1`));
+  });
+
   it("lets the sidecar of a job end with it, and the holder", async () => {
     for (const part of ["seed", "seed-proxy", "seed-net"]) {
       const state = await waitUntil(
@@ -160,7 +146,7 @@ describe("an injected project", () => {
     await meshed.remove();
     await weft("uninject", "meshed.yml", "-o", "back.yml");
     assert.equal(readFileSync(join(folder, "back.yml"), "utf8"), readFileSync(join(FIXTURES, "notes.yml"), "utf8"));
-    const plain = new Project("weftplain", ["back.yml"], env);
+    const plain = new Project("weftplain", [join(folder, "back.yml")], env);
     try {
       await plain.up();
       assert.deepEqual(JSON.parse(await answer("/hello")), { url: "/hello", client: null });

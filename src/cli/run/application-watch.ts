@@ -1,7 +1,7 @@
 // The end of a job's application, seen by the proxy beside it: `weft proxy --job`.
 //
 // In compose the application's container knows nothing of Weft, and nobody tells a sidecar that it has ended. What they can share is a process
-// namespace (`pid: "service:NAME-net"`): then the application's processes are in /proc, and a look now and then tells when the last is gone.
+// namespace (`pid: "service:NAME-net"`): then the application's processes are in /proc, and one look a second tells when the last is gone.
 // Whose process it is, its control group says: those of the application's container are in another one than the proxy and the holder (process 1).
 // Without control groups to tell them apart it is the user: nothing but the proxy runs as the proxy's user (`weft init` exempts it), and what process 1 started is the holder's.
 // An application that never starts is waited for.
@@ -11,9 +11,6 @@ import type { ProxyDirector } from "../../workers/director.ts";
 
 /** A look costs some 30 microseconds per process of the namespace. */
 const LOOK_MS = 1_000;
-
-/** Until the application was seen: one that ends sooner than this may be missed, and a Node takes 40 ms to do nothing at all. */
-const LOOK_FIRST_MS = 20;
 
 /** What /proc says about one process. */
 export interface ProcessFacts {
@@ -62,19 +59,13 @@ export function directJob(): ProxyDirector {
     ready: () => undefined,
     direct: (stop) => {
       let hasBegun = false;
-      let timer: NodeJS.Timeout;
-      const lookAgain = (): void => {
+      const timer = setInterval(() => {
         const isThere = look().length > 0;
-        if (hasBegun && !isThere) {
-          clearInterval(timer);
-          stop("the application has ended");
-        } else if (isThere && !hasBegun) {
-          hasBegun = true;
-          clearInterval(timer);
-          timer = setInterval(lookAgain, LOOK_MS).unref();
-        }
-      };
-      timer = setInterval(lookAgain, LOOK_FIRST_MS);
+        if (isThere) hasBegun = true;
+        if (!hasBegun || isThere) return;
+        clearInterval(timer);
+        stop("the application has ended");
+      }, LOOK_MS);
       timer.unref();
     },
   };
