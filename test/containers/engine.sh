@@ -9,7 +9,8 @@
 # the Node that package-lock.json pins; RUN steps get this machine's settings of npm and apt, which stay out of the images. Nothing below
 # /etc is written: the engine's settings are in a file of its own.
 #
-# Without an engine the tests are named as skipped; with CI set that is a failure.
+# Without an engine the tests are named as skipped; with CI set a missing package is a failure. Where the kernel lets nobody start containers
+# (inside another container, say) the exit code is 75, and they are skipped in CI too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 ROOT=$PWD
@@ -18,6 +19,8 @@ BASE=docker.io/library/node:22-bookworm-slim
 HEALTH_SECONDS=0.5
 # How long the API may take until it answers, in steps of 0.1 s.
 API_STEPS_MAX=300
+# sysexits.h, EX_TEMPFAIL: not a failure of what is tested.
+KERNEL_REFUSES=75
 
 say() { echo "engine: $*" >&2; }
 
@@ -124,17 +127,29 @@ finish() {
   exit "$code"
 }
 
+skipped() {
+  say "SKIPPED, not passed, because there is no container engine here: $(find test/containers -name '*.test.ts' | sort | tr '\n' ' ')"
+  say "$1"
+}
+
+# What the kernel must allow for anything below to work.
+kernel_refuses() {
+  skipped "this machine's kernel does not let containers be started: $1"
+  exit "$KERNEL_REFUSES"
+}
+
 service='' health=''
 lacks=$(missing)
 if [[ -n $lacks ]]; then
-  say "SKIPPED, not passed, because there is no container engine here: $(find test/containers -name '*.test.ts' | sort | tr '\n' ' ')"
-  say "missing: ${lacks%; }"
+  skipped "missing: ${lacks%; }"
   if [[ -n ${CI:-} ]]; then exit 1; else exit 0; fi
 fi
 settings
+refusal=$(unshare --mount --net --pid --fork true 2>&1) || kernel_refuses "$refusal"
 case ${1:-} in
 images)
   base_image
+  refusal=$(podman run --rm "$BASE" true 2>&1) || kernel_refuses "$refusal"
   image
   image bench
   stand_ins
