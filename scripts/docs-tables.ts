@@ -41,7 +41,7 @@ export function errorsDocument(errors: Readonly<Record<string, ErrorRow>> = ERRO
     GENERATED,
     "",
     "Every failure on the data path has one stable code. An answer that Weft makes itself carries the code and the cause in the header",
-    "`l5d-proxy-error`, in the log, and, by its label, in the `error` label of the metrics. Status 0: no answer is possible, the connection is closed.",
+    "`l5d-proxy-error`, in the access log where that is on, and, by its label, in the `error` label of the metrics. Status 0: no answer is possible, the connection is closed.",
     "",
     "*Closes* says whether the client's connection ends. *Retry* says when Weft itself tries once more:",
     "`if-nothing-sent`: nothing of the request had reached the endpoint; `if-reused-connection`: an idempotent request on a pooled",

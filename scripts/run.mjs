@@ -32,10 +32,11 @@ const tsc = ["node_modules/typescript/bin/tsc"];
 const biome = ["node_modules/@biomejs/biome/bin/biome"];
 const knip = ["node_modules/knip/bin/knip.js"];
 
-/** Each task: whether it needs `dist`, the command lines (of the pinned Node) that it runs one after the other, and `through` what. */
+/** Each task: whether it needs `dist`, the command lines (of the pinned Node) that it runs one after the other, `through` what, and in which folder. */
 const TASKS = {
   start: { build: true, commands: (args) => [["dist/cli/demo/main.js", ...args]] },
-  weft: { build: true, commands: (args) => [["bin/weft.mjs", ...args]] },
+  // Paths among its arguments are the caller's: npm has gone to the project's folder.
+  weft: { build: true, folder: process.env.INIT_CWD ?? process.cwd(), commands: (args) => [[join(ROOT, "bin", "weft.mjs"), ...args]] },
   test: { build: true, commands: (args) => [testCommand(args, testFiles("test", ["peers", "containers"]), TEST_CONCURRENCY)] },
   "test:peers": { build: true, commands: (args) => [testCommand(args, testFiles("test/peers", []), 1)] },
   "test:containers": { build: true, through: WITH_ENGINE, commands: (args) => [containerTestCommand(args)] },
@@ -180,12 +181,12 @@ function buildIfNeeded(node) {
   writeFileSync(stamp, fingerprint);
 }
 
-/** Runs one command line under `node`, started by the command `through` where there is one; resolves with its exit code. */
-function run(through, node, args) {
+/** Runs one command line under `node` in a folder, started by the command `through` where there is one; resolves with its exit code. */
+function run(through, node, args, folder) {
   return new Promise((resolve) => {
     const path = `${join(MODULES, ".bin")}${delimiter}${process.env.PATH ?? ""}`;
     const [program, ...words] = [...through, node, ...args];
-    const child = spawn(program, words, { cwd: ROOT, stdio: "inherit", env: { ...process.env, PATH: path } });
+    const child = spawn(program, words, { cwd: folder, stdio: "inherit", env: { ...process.env, PATH: path } });
     // A terminal sends Ctrl-C to the whole group; everybody else only to us.
     const passOn = (signal) => {
       if (signal !== "SIGINT" || process.stdin.isTTY !== true) child.kill(signal);
@@ -215,7 +216,7 @@ async function main() {
   const node = findNode();
   if (task.build) buildIfNeeded(node);
   for (const command of task.commands(args)) {
-    const code = await run(task.through ?? [], node, command);
+    const code = await run(task.through ?? [], node, command, task.folder ?? ROOT);
     if (code !== 0) process.exit(code);
   }
 }

@@ -48,6 +48,8 @@ export interface EndpointOwner {
   /** Who must be at an address; null: anybody. */
   identityOf(address: string): string | null;
   setReady(endpoint: Endpoint, isReady: boolean): void;
+  /** Not ready, because connecting to it failed: `reason` as in ECONNREFUSED. */
+  connectFailed(endpoint: Endpoint, reason: string): void;
 }
 
 /** What an endpoint has from its first use on. */
@@ -272,8 +274,8 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
       return;
     }
     this.brokeHttp1();
-    this.context.onConnectFailed(this.#owner.key, this.address);
-    this.#owner.setReady(this, false);
+    this.context.onConnectFailed(this.#owner.key, this.address, errno);
+    this.#owner.connectFailed(this, errnoName(errno));
     // Connects that failed together are one failure.
     if (this.#readyTimer !== null) return;
     this.#failures++;

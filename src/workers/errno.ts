@@ -21,16 +21,21 @@ export function errnoOf(errorId: number): number {
 /** Why a connection to another proxy of the mesh was closed on which PING got no answer. */
 export const SILENT: number = errnoOf(ERRORS.WEFT_MESH_SILENT.id);
 
+/** A number that `errnoOf` made. */
+export function isOwnErrno(errno: number): boolean {
+  return errno <= -OWN_BASE;
+}
+
 /** What a failed connect is in the table of errors. */
 export function connectErrorId(errno: number): number {
-  if (errno <= -OWN_BASE) return -errno - OWN_BASE;
+  if (isOwnErrno(errno)) return -errno - OWN_BASE;
   return errno === UV_ETIMEDOUT ? ERRORS.WEFT_CONNECT_TIMEOUT.id : ERRORS.WEFT_CONNECT_FAILED.id;
 }
 
 /** `ECONNRESET` for -104; '' for 0; the code for what is Weft's own. */
 export function errnoName(errno: number): string {
   if (errno === 0) return "";
-  if (errno <= -OWN_BASE) return errorCode(connectErrorId(errno));
+  if (isOwnErrno(errno)) return errorCode(connectErrorId(errno));
   try {
     return getSystemErrorName(errno);
   } catch {

@@ -46,7 +46,7 @@ export interface ForwarderContext {
   endpointParts(owner: EndpointOwner, address: string): EndpointParts;
   /** Requests of one peer to an inbound endpoint. */
   endpointMetrics(owner: EndpointOwner, address: string, labels: PeerLabels): EndpointMetrics;
-  onConnectFailed(serviceKey: string, address: string): void;
+  onConnectFailed(serviceKey: string, address: string, errno: number): void;
   log(level: LogLevel, message: string, fields?: LogFields): void;
 }
 

@@ -21,7 +21,7 @@ import { DetectConnection } from "./detect-connection.ts";
 import { DownstreamH1 } from "./downstream-h1.ts";
 import { DownstreamH2 } from "./downstream-h2.ts";
 import type { EndpointOwner, EndpointParts } from "./endpoint.ts";
-import { errnoName } from "./errno.ts";
+import { errnoName, isOwnErrno } from "./errno.ts";
 import { ForwarderCounters } from "./forwarder-counters.ts";
 import type { AccessLog, Counters, ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import type { ForwarderLike, ForwarderOptions, LogFields, LogLevel } from "./forwarder-types.ts";
@@ -47,6 +47,7 @@ import { UnknownServices } from "./unknown-services.ts";
 import { WorkerLoop } from "./worker-loop.ts";
 
 const VIA_NAME = Buffer.from("weft", "latin1");
+const UNREACHABLE = "an endpoint cannot be reached";
 const NO_RULES = { default: null, unknown: "refuse", allowOverride: false } as const;
 
 export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
@@ -405,7 +406,9 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     this.#overhead.record(us);
   }
 
-  onConnectFailed(serviceKey: string, address: string): void {
+  onConnectFailed(serviceKey: string, address: string, errno: number): void {
+    // What is Weft's own reason has been logged with its details.
+    if (!isOwnErrno(errno)) this.#policyLog.note(UNREACHABLE, address, { service: serviceKey, detail: errnoName(errno) }, "endpoint");
     this.#options.onConnectFailed(serviceKey, address);
   }
 

@@ -1,4 +1,4 @@
-// What policies and mesh TLS refuse, as log lines: one per client and kind at once; how often it came again is written with what comes ten seconds later,
+// What policies and mesh TLS refuse, and endpoints that cannot be reached, as log lines: one per client or endpoint and kind at once; how often it came again is written with what comes ten seconds later,
 // or at the end. So a client that is refused all the time, or an audit under load, does not cost a line per request.
 
 import type { LogFields, LogLevel } from "./forwarder-types.ts";

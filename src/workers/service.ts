@@ -29,6 +29,8 @@ export class Service implements EndpointOwner {
   #kind: LoadBalancer;
   readonly #queue: WaiterQueue;
   #isGateShut = false;
+  /** The last connect that failed, `address: ECONNREFUSED`; '' before the first. */
+  #lastFailure = "";
 
   constructor(context: ForwarderContext, config: WorkerService, synthesized: EndpointMetrics, grpc: GrpcMetrics) {
     this.#context = context;
@@ -42,7 +44,7 @@ export class Service implements EndpointOwner {
     this.#picker = createPicker(config.loadBalancer);
     this.#queue = new WaiterQueue(context.loop, (late) => {
       this.#isGateShut = true;
-      for (const waiter of late) waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, this.key);
+      for (const waiter of late) waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, this.#whyNotReady());
     });
   }
 
@@ -78,13 +80,22 @@ export class Service implements EndpointOwner {
       waiter.onEndpoint(endpoint);
       return;
     }
-    if (this.#isGateShut) waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, this.key);
+    if (this.#isGateShut) waiter.onUnavailable(ERRORS.WEFT_FAIL_FAST.id, this.#whyNotReady());
     else if (!this.#queue.add(waiter, this.#context.shared.limits)) waiter.onUnavailable(ERRORS.WEFT_LOAD_SHED.id, this.key);
   }
 
   /** An endpoint for an opaque connection, or null. */
   pick(): Endpoint | null {
     return this.#picker.pick(this.#context.loop.now, this.#context.random);
+  }
+
+  connectFailed(endpoint: Endpoint, reason: string): void {
+    this.#lastFailure = `${endpoint.address}: ${reason}`;
+    this.setReady(endpoint, false);
+  }
+
+  #whyNotReady(): string {
+    return this.#lastFailure === "" ? this.key : `${this.key}; ${this.#lastFailure}`;
   }
 
   setReady(endpoint: Endpoint, isReady: boolean): void {

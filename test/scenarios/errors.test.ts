@@ -147,3 +147,31 @@ describe("errors of clients at an inbound listener", () => {
     assert.equal(s.origins.app.requests.length, 0);
   });
 });
+
+describe("an endpoint that nobody serves", () => {
+  let dead = 0;
+  const s = scenario(
+    async () => {
+      dead = await closedPort();
+      return {};
+    },
+    () => ({
+      services: { web: { endpoints: [`127.0.0.1:${dead}`] } },
+      limits: { failFastTimeoutMs: 100, reconnectBackoffMinMs: 30_000, reconnectBackoffMaxMs: 60_000 },
+    }),
+  );
+
+  it("is named with the reason: in the answer, in the log, and still when requests fail fast", async () => {
+    const reason = `127.0.0.1:${dead}: ECONNREFUSED`;
+    const first = await once(s.port, request("GET", "/"));
+    assert.equal(first.status, 502);
+    assert.ok(header(first, "l5d-proxy-error")?.endsWith(`(${reason})`), header(first, "l5d-proxy-error"));
+    const second = await once(s.port, request("GET", "/"));
+    assert.equal(second.status, 504);
+    assert.ok(header(second, "l5d-proxy-error")?.endsWith(`(default/web; ${reason})`), header(second, "l5d-proxy-error"));
+    await waitUntil("the line", () => s.proxy.log.includes("an endpoint cannot be reached"));
+    const lines = s.proxy.log.split("\n").filter((line) => line.includes("an endpoint cannot be reached"));
+    assert.equal(lines.length, 1);
+    assert.match(lines[0]!, new RegExp(`"endpoint":"127.0.0.1:${dead}","service":"default/web","detail":"ECONNREFUSED"`));
+  });
+});

@@ -99,7 +99,11 @@ export const ERRORS = {
   WEFT_PEER_CHAIN_TOO_LONG: peer502(125, "peer chain too long", "The peer's certificate has more issuers above it than Weft follows."),
   WEFT_PEER_IDENTITY: peer502(126, "peer without identity", "The peer's certificate does not hold exactly one identity as its alternative names; the common name does not count."),
   WEFT_PEER_OTHER_IDENTITY: peer502(127, "peer of another identity", "Somebody else than the identity that the endpoint should have answered there."),
-  WEFT_MESH_HANDSHAKE: peer502(128, "mesh handshake", "The mesh TLS handshake with the endpoint failed, or it refused this proxy right after it; its log has the reason."),
+  WEFT_MESH_HANDSHAKE: peer502(
+    128,
+    "mesh handshake",
+    "The mesh TLS handshake with the endpoint failed, or its proxy refused this one right after it. A proxy that is asked for another name than its own passes TLS on to its service: check the endpoint's identity (weft identity HOST:PORT shows it), then the log of the endpoint's proxy.",
+  ),
   WEFT_MESH_PROTOCOL: peer502(129, "mesh protocol", "The endpoint speaks mesh TLS, but not HTTP/2 within."),
   WEFT_MESH_SILENT: { id: 131, origin: "upstream", status: 504, close: true, retry: "if-reused-connection", label: "mesh silent", cause: "The other proxy of the mesh did not answer a PING within meshPingTimeoutMs: it, or the way to it, is dead; the connection was closed." },
   WEFT_NO_IDENTITY: { id: 130, origin: "internal", status: 503, close: false, retry: "if-nothing-sent", label: "no identity", cause: "The endpoint needs mesh TLS, and this proxy has no certificate yet, or spec.identity is not set." },
