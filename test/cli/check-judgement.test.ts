@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type CheckId, rowOf } from "../../src/cli/check/catalogue.ts";
+import { type CheckId, CHECKS, rowOf } from "../../src/cli/check/catalogue.ts";
 import { identityChecks, identityDataPlaneChecks } from "../../src/cli/check/identity-checks.ts";
 import { clockChecks, dataPlaneChecks, existenceChecks, versionChecks } from "../../src/cli/check/mesh-checks.ts";
 import { isSuccess, render } from "../../src/cli/check/print-results.ts";
@@ -21,7 +21,7 @@ import { fingerprintOf } from "../../src/control/identity/x509.ts";
 import { Authority } from "../support/certificates.ts";
 
 const DAY_MS = 86_400_000;
-const NOTHING: Mesh = { soughtIn: "a test", proxies: [], component: null, containers: null };
+const NOTHING: Mesh = { soughtIn: "a test", proxiesSought: "in a test", leftOut: [], proxies: [], component: null, containers: null };
 const AT_ONCE = { waitMs: 0, refresh: async () => undefined, onWaiting: () => undefined };
 
 const ALL = (mesh: () => Mesh): Check[] => [
@@ -150,12 +150,40 @@ describe("containers", () => {
     ]);
   });
 
+  it("of which only an init is left: that is no mesh", async () => {
+    const results = await judge({
+      containers: [container("web-init", { part: "init", status: "exited" })],
+      leftOut: ["--admin 127.0.0.1:4191"],
+    });
+    assert.deepEqual(
+      results.map(({ id, result, problem }) => [id, result, ...problem]),
+      [
+        [
+          "weft-existence-found",
+          "error",
+          "there is neither a proxy nor an identity component in a test",
+          "something answers on this host: look at it with --admin 127.0.0.1:4191",
+        ],
+      ],
+    );
+  });
+
   it("of which there are none: nothing else is looked at", async () => {
     const results = await judge({ containers: [], soughtIn: 'the compose project "shop"' });
     assert.deepEqual(
       results.map(({ id, result, problem }) => [id, result, ...problem]),
       [["weft-existence-found", "error", 'there is neither a proxy nor an identity component in the compose project "shop"']],
     );
+  });
+});
+
+describe("commands that remedies name", () => {
+  const remedies = (Object.keys(CHECKS) as CheckId[]).map((id) => rowOf(id).remedy);
+
+  it("say whose folder: without it they are refused", () => {
+    const commands = remedies.flatMap((text) => [...text.matchAll(/`(weft identity[ -][^`]+)`/g)].map(([, command]) => command!));
+    assert.ok(commands.length >= 5, commands.join());
+    for (const command of commands) assert.match(command, / --data FOLDER/);
   });
 });
 
@@ -270,6 +298,19 @@ describe("trust anchors and issuers", () => {
       assert.match(outcome(lost, "weft-identity-data-plane-anchors").join(), /^error,web does not trust "weft root r"/);
       const more = await judge(mesh(facts, [certified("web", "", [first, second, "00".repeat(32)])]));
       assert.match(outcome(more, "weft-identity-data-plane-anchors").join(), /^warning,web trusts what .* does not: SHA-256 0{16}\.\.\.$/);
+    });
+
+    it("a component that shares no root with any of them may be another mesh's", async () => {
+      const root = await makeRoot("r", life(0, 3650));
+      const { component } = mesh({ anchors: [anchor(root)] });
+      const proxies = [certified("web", "", ["aa"]), certified("api", "", ["bb"])];
+      const hint = async (found: Mesh["component"]): Promise<string | undefined> =>
+        outcome(await judge({ component: found, proxies }), "weft-identity-data-plane-anchors")[1];
+      assert.equal(await hint(component!), "no proxy shares a root with identity: this may be another mesh's identity component");
+      const known = { ...component!, folder: "/data" };
+      assert.equal(await hint(known), "no proxy shares a root with /data: this may be another mesh's folder");
+      proxies.push(certified("job", "", [fingerprintOf(root.certificate)]));
+      assert.match((await hint(known))!, /^web does not trust/);
     });
 
     it("a certificate of the issuer before is fine, one of a stranger is not", async () => {

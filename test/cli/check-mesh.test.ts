@@ -94,6 +94,15 @@ describe("a mesh that is well", () => {
   });
 });
 
+it("a folder of another mesh is said to be one, perhaps", async () => {
+  const other = await stage.component("another");
+  const { code, row } = await stage.check(...admin(web), "--data", other.data, "--wait", "0s");
+  await other.stop();
+  assert.equal(code, 1);
+  const [first] = row("weft-identity-data-plane-anchors").error!.split("\n");
+  assert.equal(first, `no proxy shares a root with ${other.data}: this may be another mesh's folder`);
+});
+
 describe("a proxy", () => {
   it("that nobody finds is an error that names it", async () => {
     const place = `127.0.0.1:${await closedPort()}`;

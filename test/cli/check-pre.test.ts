@@ -74,6 +74,19 @@ describe("weft check --pre", () => {
     }
   });
 
+  it("looks at the identity component's admin port, too, when no ports are named", async () => {
+    const server = createServer();
+    // An address of its own: if somebody has the port there already, it is as taken.
+    await new Promise<void>((resolve) => server.once("error", () => resolve()).listen(8089, "127.0.0.89", resolve));
+    try {
+      const { code, row } = await stage.check("--pre", "--target", "host");
+      assert.equal(code, 1);
+      assert.match(row("pre-host-ports").error!, /^port 8089 is taken/m);
+    } finally {
+      server.close();
+    }
+  });
+
   it("compares the clock with a host that is named", async () => {
     const look = async (place: string) => await stage.check("--pre", "--target", "host", "--ports", free, "--against", place);
     const same = await withClock(0, look);

@@ -65,7 +65,7 @@ export const CHECKS = {
     title: "the ports of a proxy and of the identity component are free",
     fails: "error",
     means:
-      "4140 outbound, 4143 inbound, 4190 tap, 4191 admin, 8080 identity. Only a proxy on the host itself needs them: a sidecar's are its own.",
+      "4140 outbound, 4143 inbound, 4190 tap, 4191 admin, 8080 identity, 8089 the identity component's admin. Only a proxy on the host itself needs them: a sidecar's are its own.",
     remedy:
       "End what listens there, or give Weft other ports (`spec.outbound.listen`, `--admin`, `--listen`) and name those with `--ports`. For containers alone: `--target compose`.",
   },
@@ -144,9 +144,17 @@ export const CHECKS = {
   "weft-existence-found": {
     title: "a mesh was found",
     fails: "fatal",
-    means: "Proxies that were named with `--admin`, containers with Weft's labels, or something at the usual ports of this host.",
+    means:
+      "Proxies that were named with `--admin`, containers with Weft's labels, or something at the usual ports of this host (127.0.0.1:4191 and 127.0.0.1:8089). Where was looked is said beside it. Init containers alone are no mesh.",
     remedy:
       "Name proxies with `--admin HOST:PORT`, the identity component with `--identity-admin` or `--data`, a compose project with `--project`.",
+  },
+  "weft-existence-elsewhere": {
+    title: "nothing of Weft's on this host is left out",
+    fails: "warning",
+    means:
+      "Without options the mesh of a compose project is looked at, if there is one. Something answers at the usual ports of this host as well, and may belong to another mesh.",
+    remedy: "Run the check again with the options that are named; with `--project NAME` this is not looked for.",
   },
   "weft-existence-containers": {
     title: "the containers of the mesh run",
@@ -179,12 +187,19 @@ export const CHECKS = {
     means: "A proxy was asked on its admin port; one in a container from inside, because the port may be on loopback there.",
     remedy: "Start it or look at its log. A proxy with `spec.admin.listen: off` cannot be asked.",
   },
+  "weft-existence-data-plane": {
+    title: "there are proxies to look at",
+    fails: "warning",
+    means:
+      "Proxies that were named, those of the compose project, or the one at 127.0.0.1:4191 when none was named. Without one nothing of the data plane was checked: right for a host with the identity component alone; with `--proxy` it is an error.",
+    remedy: "Start the proxy, or name each with `--admin HOST:PORT`: its `spec.admin.listen`.",
+  },
 
   "weft-identity-anchors-crypto": {
     title: "trust anchors have keys of a supported kind",
     fails: "error",
     means: "ECDSA P-256 or P-384, Ed25519, or RSA with 2048 bits or more.",
-    remedy: "Make a new root (`weft identity rotate --root`, or at your CA).",
+    remedy: "Make a new root (`weft identity rotate --root --data FOLDER`, with the identity component's folder, or at your CA).",
   },
   "weft-identity-anchors-valid": {
     title: "trust anchors are valid now",
@@ -210,7 +225,7 @@ export const CHECKS = {
     title: "the issuer has a key and a signature of a supported kind",
     fails: "error",
     means: "As for trust anchors; its signature with SHA-256 or better.",
-    remedy: "Make a new issuer (`weft identity rotate`, or at your CA).",
+    remedy: "Make a new issuer (`weft identity rotate --data FOLDER`, with the identity component's folder, or at your CA).",
   },
   "weft-identity-issuer-valid": {
     title: "the issuer is valid now",
@@ -238,7 +253,7 @@ export const CHECKS = {
     isRetried: true,
     means: "A proxy that is to have an identity and has no valid certificate is refused by its peers.",
     remedy:
-      "Look at the proxy's log: it says why it got none. A token may have expired (`weft identity token create`); `weft identity recover` repairs a mesh in which everything has ended.",
+      "Look at the proxy's log: it says why it got none. A token may have expired (`weft identity token create --name NAME --namespace NAMESPACE --data FOLDER --file TOKEN`, with the identity component's folder); `weft identity recover --data FOLDER` repairs a mesh in which everything has ended.",
   },
   "weft-identity-data-plane-renewal": {
     title: "proxies renew their certificates in time",
@@ -251,7 +266,8 @@ export const CHECKS = {
     fails: "error",
     means:
       "One from the issuer before is as good until it is renewed; one from another root belongs to another mesh, or to a component whose data were lost.",
-    remedy: "Give the proxy a new token of this identity component and restart it.",
+    remedy:
+      "Give the proxy a new token of this identity component (`weft identity token create --name NAME --namespace NAMESPACE --data FOLDER --file TOKEN`) and restart it.",
   },
   "weft-identity-data-plane-anchors": {
     title: "proxies trust what the identity component says",
@@ -260,7 +276,7 @@ export const CHECKS = {
     means:
       "Fingerprints of the roots are compared. A proxy that lacks the root that signs refuses its peers (an error); one that lacks a new root, or keeps an old one, will (a warning).",
     remedy:
-      "A proxy follows by itself while it can reach the identity component: look at its log. Roots from a file (`spec.identity.trust`) are replaced by whoever writes the file.",
+      "A proxy follows by itself while it can reach the identity component: look at its log. Roots from a file (`spec.identity.trust`) are replaced by whoever writes the file. When no root is shared, `--data` or `--identity-admin` may name another mesh's.",
   },
   "weft-identity-data-plane-meshed": {
     title: "every proxy has an identity",

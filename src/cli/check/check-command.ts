@@ -9,7 +9,7 @@ import type { Place } from "./ask.ts";
 import { identityChecks, identityDataPlaneChecks } from "./identity-checks.ts";
 import type { ReportKind } from "./inside.ts";
 import { findMesh } from "./mesh.ts";
-import { clockChecks, dataPlaneChecks, existenceChecks, type Look, versionChecks } from "./mesh-checks.ts";
+import { clockChecks, dataPlaneChecks, existenceChecks, hasParts, type Look, versionChecks } from "./mesh-checks.ts";
 import { type PreOptions, preChecks, type Target } from "./pre-checks.ts";
 import { type CheckOutput, isSuccess, render } from "./print-results.ts";
 import type { Mesh } from "./reports.ts";
@@ -54,7 +54,7 @@ export async function runCheck(options: CheckOptions): Promise<number> {
   try {
     return await checkMesh(options, waitMs);
   } catch (error) {
-    // The engine went away, or does not understand: nothing could be looked at.
+    // The engine went away or does not understand, or the mesh went: there is nothing to look at.
     return refuse([(error as Error).message]);
   }
 }
@@ -65,6 +65,8 @@ async function checkMesh(options: CheckOptions, waitMs: number): Promise<number>
   let mesh: Mesh = await gather();
   const refresh = async (): Promise<void> => {
     mesh = await gather();
+    // Checks would have nothing to look at, and pass.
+    if (!hasParts(mesh)) throw new Error(`nothing is left of the mesh in ${mesh.soughtIn}: it was taken down while it was checked`);
   };
   return await finish(
     meshChecks(() => mesh, options),
@@ -76,7 +78,7 @@ async function checkMesh(options: CheckOptions, waitMs: number): Promise<number>
 function meshChecks(mesh: Look, { proxy, expectedVersion }: CheckOptions): Check[] {
   const controlPlane = proxy === true ? [] : identityChecks(mesh);
   return [
-    ...existenceChecks(mesh),
+    ...existenceChecks(mesh, proxy === true),
     ...controlPlane,
     ...identityDataPlaneChecks(mesh),
     ...clockChecks(mesh),

@@ -17,7 +17,7 @@ export function addCheck(program: Command, finish: Finish): void {
         .choices(["any", "host", "compose"])
         .default("any"),
     )
-    .option("--ports <ports>", "with --pre: ports that must be free", "4140,4143,4190,4191,8080")
+    .option("--ports <ports>", "with --pre: ports that must be free", "4140,4143,4190,4191,8080,8089")
     .option("--against <host[:port]>", "with --pre: compare the clock with the Date of this HTTP server")
     .option("--admin <host:port>", "the admin port of a proxy; may be repeated", collect)
     .option("--identity-admin <host:port>", "the admin port of the identity component")
@@ -33,7 +33,7 @@ export function addCheck(program: Command, finish: Finish): void {
     .addOption(new Option("--command <json>").hideHelp())
     .addHelpText(
       "after",
-      "\nWithout --admin, --identity-admin, --data and --project: the containers with Weft's labels, if an engine answers, else the usual ports of this host.\nExit codes: 0, also with warnings; 1 when a check failed.",
+      "\nWithout --admin, --identity-admin, --data and --project: the containers with Weft's labels, if an engine answers, else the usual ports of this host (127.0.0.1:4191, 127.0.0.1:8089). With --identity-admin or --data alone: the proxy at 127.0.0.1:4191, too.\nExit codes: 0, also with warnings; 1 when a check failed.",
     )
     .action(async (options: CheckOptions) => {
       const { runCheck } = await import("./check-command.ts");

@@ -27,7 +27,8 @@ export async function containerMesh(engine: Engine, project: string): Promise<Me
   const identity = found.find(({ container }) => container.part === "identity");
   const component =
     identity === undefined ? null : { name: identity.container.name, report: await askInside(engine, identity, "identity") };
-  return { soughtIn: `the compose project ${JSON.stringify(project)}`, proxies, component, containers: found.map(stateOf) };
+  const soughtIn = `the compose project ${JSON.stringify(project)}`;
+  return { soughtIn, proxiesSought: `in ${soughtIn}`, leftOut: [], proxies, component, containers: found.map(stateOf) };
 }
 
 function stateOf({ container: { name, part, service }, inspected: { status, exitCode, restarts } }: Found): ContainerState {

@@ -231,7 +231,15 @@ function lookAtTrust(mesh: Mesh): Outcome {
     if (missing.length > 0) lines.push(`${name} does not trust ${missing.map(({ certificate }) => describe(certificate)).join(", ")}`);
     if (surplus.length > 0) lines.push(`${name} trusts what the identity component does not: ${surplus.map(short).join(", ")}`);
   }
+  const isShared = members.some(({ identity }) => anchors.some((anchor) => identity.anchors.includes(anchor.fingerprint)));
+  if (!isShared) lines.unshift(strangerLine(mesh));
   return failureOf(lines, isError ? "error" : "warning");
+}
+
+/** No proxy trusts any of its roots: most likely somebody named the wrong one. */
+function strangerLine({ component }: Mesh): string {
+  const { name, folder } = component!;
+  return `no proxy shares a root with ${folder ?? name}: this may be another mesh's ${folder === undefined ? "identity component" : "folder"}`;
 }
 
 /** Without an identity component to ask: proxies beside the first of them. */

@@ -2,7 +2,7 @@
 // when it is its turn.
 
 import { packageVersion } from "../version-command.ts";
-import { type Check, failureOf, type Outcome, PASSED } from "./run-checks.ts";
+import { type Check, failureOf, type Outcome } from "./run-checks.ts";
 import type { ClockReading, ContainerState, Mesh } from "./reports.ts";
 
 /** Clocks that differ by so much will soon differ by more; a loaded machine answers late by less. */
@@ -15,13 +15,16 @@ const RESTARTS_MAX = 3;
 
 export type Look = () => Mesh;
 
-export function existenceChecks(mesh: Look): Check[] {
+/** `needsProxies`: without any there is nothing to check (--proxy). */
+export function existenceChecks(mesh: Look, needsProxies = false): Check[] {
   return [
     { id: "weft-existence-found", look: () => lookForAny(mesh()) },
+    { id: "weft-existence-elsewhere", look: () => lookForOthers(mesh()) },
     { id: "weft-existence-containers", look: () => lookAtContainers(mesh().containers) },
     { id: "weft-existence-init", look: () => lookAtInit(mesh().containers) },
     { id: "weft-existence-identity", look: () => lookAtComponent(mesh()) },
     { id: "weft-existence-proxies", look: () => lookAtProxies(mesh()) },
+    { id: "weft-existence-data-plane", look: () => lookForProxies(mesh(), needsProxies) },
   ];
 }
 
@@ -46,9 +49,26 @@ export function versionChecks(mesh: Look, expected: string | null): Check[] {
   ];
 }
 
-function lookForAny({ proxies, component, containers, soughtIn }: Mesh): Outcome {
-  if (proxies.length > 0 || component !== null || (containers ?? []).length > 0) return PASSED;
-  return failureOf([`there is neither a proxy nor an identity component in ${soughtIn}`]);
+function lookForAny(mesh: Mesh): Outcome {
+  const { soughtIn, leftOut } = mesh;
+  if (hasParts(mesh)) return { ok: true, note: soughtIn };
+  const elsewhere = leftOut.length === 0 ? [] : [`something answers on this host: look at it with ${leftOut.join(" ")}`];
+  return failureOf([`there is neither a proxy nor an identity component in ${soughtIn}`, ...elsewhere]);
+}
+
+/** An init container that has ended is no part: of a project that was taken down it may be all that is left. */
+export function hasParts({ proxies, component, containers }: Mesh): boolean {
+  return proxies.length > 0 || component !== null || (containers ?? []).some(({ part }) => part !== "init");
+}
+
+function lookForOthers({ soughtIn, leftOut }: Mesh): Outcome {
+  if (leftOut.length === 0) return null;
+  return failureOf([`only ${soughtIn} was looked at; something answers on this host, too: look at it with ${leftOut.join(" ")}`]);
+}
+
+function lookForProxies({ proxies, proxiesSought }: Mesh, needsProxies: boolean): Outcome {
+  if (proxies.length > 0) return { ok: true, note: String(proxies.length) };
+  return failureOf([`no proxy found ${proxiesSought}`], needsProxies ? "error" : "warning");
 }
 
 function lookAtContainers(containers: readonly ContainerState[] | null): Outcome {

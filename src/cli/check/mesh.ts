@@ -21,13 +21,25 @@ export interface MeshOptions {
 export const PROXY_ADMIN = "127.0.0.1:4191";
 export const IDENTITY_ADMIN = "127.0.0.1:8089";
 
+/** Where to look when nothing is named. */
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The usual addresses on this host. */
+  readonly proxyAdmin: string;
+  readonly identityAdmin: string;
+}
+
+const HERE: Surroundings = { environment: process.env, proxyAdmin: PROXY_ADMIN, identityAdmin: IDENTITY_ADMIN };
+
 /** Whether something listens on this host is known at once. */
 const LOOK_MS = 2_000;
 
 export type Gather = () => Promise<Mesh>;
 
+type Refused = { readonly problems: readonly string[] };
+
 /** How the mesh is gathered, or what is wrong with the options. */
-export async function findMesh(options: MeshOptions): Promise<Gather | { readonly problems: readonly string[] }> {
+export async function findMesh(options: MeshOptions, here: Surroundings = HERE): Promise<Gather | Refused> {
   const { admin = [], identityAdmin, data, project } = options;
   const problems: string[] = [];
   const proxies = admin.flatMap((text) => placeOf("--admin", text, problems));
@@ -36,22 +48,26 @@ export async function findMesh(options: MeshOptions): Promise<Gather | { readonl
   if (project !== undefined && isByAddress)
     problems.push("--project finds proxies by itself: leave out --admin, --identity-admin and --data");
   if (problems.length > 0) return { problems };
-  if (isByAddress) return async () => await byAddress(proxies, component[0] ?? null, data ?? null);
-  const engine = await openEngine(process.env);
-  if ("engine" in engine) return await byEngine(engine.engine, project ?? null);
+  if (admin.length > 0) return async () => await byAddress(proxies, component[0] ?? null, data ?? null, here);
+  if (isByAddress) return byUsualProxy(component[0] ?? null, data ?? null, here);
+  const engine = await openEngine(here.environment);
+  if ("engine" in engine) return await byEngine(engine.engine, project ?? null, here);
   if (project !== undefined) return { problems: [`--project ${project}: no container engine: ${engine.problem}`] };
-  return byUsualPorts;
+  return byUsualPorts(here, "no container engine answers");
 }
 
 /** Containers with Weft's labels, else what is on this host. */
-async function byEngine(engine: Engine, project: string | null): Promise<Gather | { readonly problems: readonly string[] }> {
-  const projects = await engine.meshProjects();
+async function byEngine(engine: Engine, project: string | null, here: Surroundings): Promise<Gather | Refused> {
   if (project !== null) return async () => await containerMesh(engine, project);
-  if (projects.length > 1) {
-    return { problems: [`there are meshes of several compose projects (${projects.join(", ")}): choose one with --project`] };
-  }
+  const projects = await engine.meshProjects();
   const [only] = projects;
-  return only === undefined ? byUsualPorts : async () => await containerMesh(engine, only);
+  if (only === undefined) return byUsualPorts(here, "no container has Weft's labels");
+  const leftOut = await optionsForHost(here);
+  if (projects.length > 1) {
+    const host = leftOut.length === 0 ? "" : `; what answers on this host is looked at with ${leftOut.join(" ")}`;
+    return { problems: [`there are meshes of several compose projects (${projects.join(", ")}): choose one with --project${host}`] };
+  }
+  return async () => ({ ...(await containerMesh(engine, only)), leftOut });
 }
 
 interface NamedPlace {
@@ -59,12 +75,18 @@ interface NamedPlace {
   readonly place: Place;
 }
 
-async function byAddress(proxies: readonly NamedPlace[], component: NamedPlace | null, data: string | null): Promise<Mesh> {
+async function byAddress(
+  proxies: readonly NamedPlace[],
+  component: NamedPlace | null,
+  data: string | null,
+  { proxyAdmin }: Surroundings,
+): Promise<Mesh> {
   const [reports, found] = await Promise.all([
     Promise.all(proxies.map(async ({ name, place }) => ({ name, report: await askProxy(place) }))),
     componentBy(component, data),
   ]);
-  return { soughtIn: "what was named", proxies: reports, component: found, containers: null };
+  const proxiesSought = `at ${proxyAdmin}; name them with --admin HOST:PORT`;
+  return { soughtIn: "what was named", proxiesSought, leftOut: [], proxies: reports, component: found, containers: null };
 }
 
 /** What it says itself; what its folder says, while it says nothing. */
@@ -72,16 +94,50 @@ async function componentBy(place: NamedPlace | null, data: string | null): Promi
   const asked = place === null ? null : { name: place.name, report: await askComponent(place.place) };
   if (data === null || (asked !== null && asked.report.authority !== null)) return asked;
   const read = await readComponent(data);
-  if (asked === null) return { name: data, report: read };
-  return { name: asked.name, report: { ...asked.report, authority: read.authority } };
+  if (asked === null) return { name: data, report: read, folder: data };
+  return { name: asked.name, report: { ...asked.report, authority: read.authority }, folder: data };
 }
 
-async function byUsualPorts(): Promise<Mesh> {
-  const [proxy] = placeOf("", PROXY_ADMIN, []);
-  const [identity] = placeOf("", IDENTITY_ADMIN, []);
-  const [hasProxy, hasIdentity] = await Promise.all([isThere(proxy!.place), isThere(identity!.place)]);
-  const mesh = await byAddress(hasProxy ? [proxy!] : [], hasIdentity ? identity! : null, null);
-  return { ...mesh, soughtIn: `containers, ${PROXY_ADMIN} and ${IDENTITY_ADMIN}` };
+/** An identity component that was named, and the proxy of this host, when none was. */
+function byUsualProxy(component: NamedPlace | null, data: string | null, here: Surroundings): Gather {
+  const proxy = staying(here.proxyAdmin);
+  return async () => {
+    const mesh = await byAddress(await proxy(), component, data, here);
+    return { ...mesh, soughtIn: `what was named, and ${here.proxyAdmin}` };
+  };
+}
+
+/** `why`: what else was looked for in vain. */
+function byUsualPorts(here: Surroundings, why: string): Gather {
+  const proxy = staying(here.proxyAdmin);
+  const identity = staying(here.identityAdmin);
+  return async () => {
+    const [proxies, [component = null]] = await Promise.all([proxy(), identity()]);
+    const mesh = await byAddress(proxies, component, null, here);
+    return { ...mesh, soughtIn: `${here.proxyAdmin} and ${here.identityAdmin} of this host; ${why}` };
+  };
+}
+
+/** A place where something may listen. What did so once and is gone afterwards is missed, and not forgotten. */
+function staying(text: string): () => Promise<NamedPlace[]> {
+  let isKnown = false;
+  return async () => {
+    const places = usual(text);
+    isKnown ||= await isThere(places[0]!.place);
+    return isKnown ? places : [];
+  };
+}
+
+/** How the usual places of this host are named, those where something answers. */
+async function optionsForHost({ proxyAdmin, identityAdmin }: Surroundings): Promise<string[]> {
+  const options: string[] = [];
+  if (await isThere(usual(proxyAdmin)[0]!.place)) options.push(`--admin ${proxyAdmin}`);
+  if (await isThere(usual(identityAdmin)[0]!.place)) options.push(`--identity-admin ${identityAdmin}`);
+  return options;
+}
+
+function usual(text: string): NamedPlace[] {
+  return placeOf("", text, []);
 }
 
 async function isThere(place: Place): Promise<boolean> {

@@ -84,12 +84,23 @@ export interface NamedProxy {
   readonly report: ProxyReport;
 }
 
+export interface NamedComponent {
+  readonly name: string;
+  readonly report: ComponentReport;
+  /** The folder that was read for what it signs with; absent when it said so itself. */
+  readonly folder?: string;
+}
+
 export interface Mesh {
-  /** Where it was looked for, for whoever finds nothing. */
+  /** Where it was looked for: said whether something was found or not. */
   readonly soughtIn: string;
+  /** Where there was no proxy, and what to do about it; for whoever finds none. */
+  readonly proxiesSought: string;
+  /** What answers here and was not looked at, because a mesh was found elsewhere: the options that name it. */
+  readonly leftOut: readonly string[];
   readonly proxies: readonly NamedProxy[];
   /** Null: none is known of. */
-  readonly component: { readonly name: string; readonly report: ComponentReport } | null;
+  readonly component: NamedComponent | null;
   /** Null: not looked for among containers. */
   readonly containers: readonly ContainerState[] | null;
 }
