@@ -34,7 +34,8 @@ export interface IdentityShowOptions {
 /** A word where an address is expected may be a command that was mistyped. */
 const COMMANDS = "rotate, recover, token";
 
-const ADDRESS = "127.0.0.1:4143";
+const MESH_PORT = 4143;
+const ADDRESS = `127.0.0.1:${MESH_PORT}`;
 const ADMIN_PORT = 4191;
 
 /** Proxies dialled at once. */
@@ -157,7 +158,7 @@ async function learnName({ host }: HostPort, admin: string | undefined): Promise
 }
 
 function placeOf(text: string, what: "address" | "admin"): HostPort {
-  const result = parseHostPort(text, "target");
+  const result = parseHostPort(text, "target", what === "admin" ? ADMIN_PORT : MESH_PORT);
   if ("ok" in result) return result.ok;
   const { message } = result.mistake;
   const hint = what === "address" && /^[a-z-]+$/.test(text) ? `or one of the commands ${COMMANDS}?` : result.mistake.hint;

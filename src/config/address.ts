@@ -23,9 +23,9 @@ export function formatHostPort(address: HostPort): string {
   return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-/** Reads `HOST:PORT` for a use. */
-export function parseHostPort(text: string, use: AddressUse): AddressResult {
-  const split = splitHostPort(text, use);
+/** Reads `HOST:PORT` for a use. `portMeant`: what a text without a port is told that it perhaps meant. */
+export function parseHostPort(text: string, use: AddressUse, portMeant: number = examplePort(use)): AddressResult {
+  const split = splitHostPort(text, use, portMeant);
   if ("mistake" in split) return split;
   const { host, portText, isBracketed } = split;
   const port = parsePort(portText);
@@ -39,31 +39,31 @@ export function parseHostPort(text: string, use: AddressUse): AddressResult {
 
 type Split = { host: string; portText: string; isBracketed: boolean } | { mistake: AddressMistake };
 
-function splitHostPort(text: string, use: AddressUse): Split {
+function splitHostPort(text: string, use: AddressUse, portMeant: number): Split {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\/([^/]*)/i.exec(text);
   if (scheme !== null) return mistake("it is a URL", `did you mean ${scheme[2] ?? ""}?`);
   const bracket = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
   if (bracket !== null) {
-    if (bracket[2] === undefined) return mistake("it has no port", `did you mean ${text}:${examplePort(use)}?`);
+    if (bracket[2] === undefined) return mistake("it has no port", `did you mean ${text}:${portMeant}?`);
     return { host: bracket[1] ?? "", portText: bracket[2], isBracketed: true };
   }
   const colon = text.lastIndexOf(":");
-  if (colon < 0) return withoutColon(text, use);
+  if (colon < 0) return withoutColon(text, use, portMeant);
   const host = text.slice(0, colon);
   const portText = text.slice(colon + 1);
   if (host === "") return mistake("it has no host", `did you mean ${exampleHost(use)}:${portText}?`);
   if (host.includes(":")) {
     const whole = parseIpv6(text);
     if (parseIpv6(host) !== null) return mistake("an IPv6 address stands in brackets", `did you mean [${host}]:${portText}?`);
-    return mistake("it is not HOST:PORT", whole === null ? null : `did you mean [${whole}]:${examplePort(use)}?`);
+    return mistake("it is not HOST:PORT", whole === null ? null : `did you mean [${whole}]:${portMeant}?`);
   }
   return { host, portText, isBracketed: false };
 }
 
-function withoutColon(text: string, use: AddressUse): Split {
-  if (text === "") return mistake("it is empty", `expected HOST:PORT such as ${exampleHost(use)}:${examplePort(use)}`);
+function withoutColon(text: string, use: AddressUse, portMeant: number): Split {
+  if (text === "") return mistake("it is empty", `expected HOST:PORT such as ${exampleHost(use)}:${portMeant}`);
   if (parsePort(text) !== null) return mistake("it has no host", `did you mean ${exampleHost(use)}:${text}?`);
-  return mistake("it has no port", `did you mean ${text}:${examplePort(use)}?`);
+  return mistake("it has no port", `did you mean ${text}:${portMeant}?`);
 }
 
 function checkIp(ip: string, port: number, use: AddressUse): AddressResult {

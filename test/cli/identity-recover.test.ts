@@ -177,6 +177,20 @@ describe("weft identity recover", () => {
     });
   }
 
+  it("a token that lacks a root that is being distributed is said to lack it; a dry run says of the component only what is true of it", async () => {
+    const { data, tokens, root } = await leaveFolder(parent, [{ name: "web" }], 0);
+    const authority = await KeptAuthority.open({ folder: data, rotation: DEFAULT_ROTATION, log: () => {} });
+    await authority.rotate("root");
+    writeBundle(data, authority.bundle);
+    const { code, stdout } = await weft("identity", "recover", "--data", data, "--tokens", tokens, "--dry-run", "-o", "json");
+    assert.equal(code, 0);
+    const { steps } = JSON.parse(stdout) as Report;
+    assert.equal(steps[0]!.text, "does not run");
+    assert.match(steps.at(-1)!.text, /: a new token, because the one before pins 1 of the 2 roots that are trusted now$/);
+    const token = readJoinToken(read(join(tokens, "shop.web.token")));
+    assert.ok("roots" in token && token.roots.length === 1 && token.roots[0] === root, "a dry run");
+  });
+
   it("beside a component that runs it leaves root and issuer to it, and makes the tokens", async () => {
     const { data, tokens, root } = await leaveFolder(parent, [{ name: "web" }]);
     component = await IdentityComponent.start({ data });

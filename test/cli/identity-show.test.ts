@@ -262,7 +262,8 @@ describe("weft identity", () => {
   it("options that mean nothing are refused before anything is dialled", async () => {
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
       [["rotat"], /"rotat": it has no port; or one of the commands rotate, recover, token\?/],
-      [["127.0.0.1"], /it has no port; did you mean 127\.0\.0\.1:8080\?/],
+      [["127.0.0.1"], /it has no port; did you mean 127\.0\.0\.1:4143\?/],
+      [["[::1]"], /it has no port; did you mean \[::1\]:4143\?/],
       [["127.0.0.1:1", "--name", "Web"], /--name: "Web" is no identity; expected one such as web\.shop/],
       [["127.0.0.1:1", "--trust", trust, "--data", folder], /--trust and --data exclude each other/],
       [["127.0.0.1:1", "--trust", join(folder, "web.key")], /web\.key is no trust bundle/],

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { certify, connect, WEB } from "../control/support/identity-client.ts";
 import type { Certified } from "../control/support/identity-client.ts";
 import { refusalOf } from "../control/support/refusal.ts";
+import { freePorts } from "../support/ports.ts";
 import { waitUntil } from "../support/wait.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
@@ -255,6 +256,51 @@ for (const [what, args, message] of ORDERS) {
     assert.doesNotMatch(stderr, / {4}at /);
   });
 }
+
+test("a component that is down, or was never started, is said to be that by rotate", async () => {
+  const fresh = join(folder, "fresh");
+  const port = String((await freePorts(1))[0]);
+  const rotate = async () => await weft("identity", "rotate", "--data", fresh, "--admin", `127.0.0.1:${port}`);
+  const made = await weft("identity", "token", "create", "--name", "web", "--namespace", "shop", "--data", fresh);
+  assert.equal(made.code, 0, made.stderr);
+  const never = await rotate();
+  assert.deepEqual([never.code, never.stdout], [1, ""]);
+  assert.match(
+    never.stderr,
+    /^weft identity rotate: .*admin\.secret is not there: the identity component makes it in its folder when it starts\n$/,
+  );
+  writeFileSync(join(fresh, "admin.secret"), "secret\n", { mode: 0o600 });
+  const down = await rotate();
+  assert.deepEqual([down.code, down.stdout], [1, ""]);
+  assert.match(
+    down.stderr,
+    new RegExp(
+      `^weft identity rotate: nobody listens at 127\\.0\\.0\\.1:${port} \\(ECONNREFUSED\\), where the identity component's admin port should be: start .* --admin HOST:PORT\n$`,
+    ),
+  );
+});
+
+test("a token for a folder that does not exist is refused by the path that was given", async () => {
+  const file = join(folder, "no/such/shop.web.token");
+  const { code, stdout, stderr } = await weft(
+    "identity",
+    "token",
+    "create",
+    "--name",
+    "web",
+    "--namespace",
+    "shop",
+    "--data",
+    data,
+    "--file",
+    file,
+  );
+  assert.deepEqual([code, stdout], [1, ""]);
+  assert.equal(
+    stderr,
+    `weft identity token create: ${file} cannot be written: the folder ${join(folder, "no/such")} does not exist; make it first (mkdir -p ${join(folder, "no/such")})\n`,
+  );
+});
 
 test("a taken port is said, and ends with 1", async () => {
   const component = await startComponent();

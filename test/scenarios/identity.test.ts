@@ -139,7 +139,10 @@ describe("a proxy's identity", () => {
     const [port] = await freePorts(1);
     const proxy = await begin({ ...options(`127.0.0.1:${port}`), environment: {} });
     await waitUntil("the wait", () => proxy.log.includes("there is no certificate"));
-    assert.match(proxy.log, /the token file .*web\.token cannot be read: ENOENT/);
+    assert.match(
+      proxy.log,
+      /the token file .*web\.token cannot be read: ENOENT, it is not there; make one .*weft identity token create --data/,
+    );
     proxy.signal("SIGTERM");
     await waitUntil("its end", () => proxy.hasExited);
     assert.equal(proxy.exitCode, 0);
@@ -248,6 +251,10 @@ describe("a proxy's identity", () => {
     await waitUntil("a new certificate", async () => (await refreshes(proxy)) >= 2, LONG_MS);
     const again = await proxy.metrics();
     assert.ok(again.sum("control_identity_cert_expiration_timestamp_seconds") * 1000 > Date.now());
+    await waitUntil("the trust stream", () => proxy.log.includes("the trust stream is back"), LONG_MS);
+    for (const said of ["broke", "is back"]) {
+      assert.equal(proxy.log.match(new RegExp(`"level":"info".*"msg":"the trust stream ${said}"`, "g"))?.length, 1, said);
+    }
     await proxy.stop();
   });
 

@@ -1,7 +1,7 @@
 // Calls of the identity component's admin port that change something, from a command on the same machine.
 
 import { request } from "node:http";
-import { readPrivateFile } from "./private-files.ts";
+import { FileProblem, readPrivateFile } from "./private-files.ts";
 
 /** The component answers from memory; a port that accepts and says nothing is not its. */
 const ANSWER_MS = 10_000;
@@ -12,7 +12,7 @@ const ANSWER_BYTES_MAX = 64 * 1024;
  * text. Rejects with a RangeError that repeats a refusal, a FileProblem about the secret, or Node's error.
  */
 export async function askAdmin(admin: string, secretFile: string, path: string, body: string): Promise<string> {
-  const secret = readPrivateFile(secretFile).trim();
+  const secret = readSecret(secretFile);
   const headers = { authorization: `Bearer ${secret}`, "content-type": "application/json", "content-length": Buffer.byteLength(body) };
   const answer = await new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
     const call = request(
@@ -29,9 +29,26 @@ export async function askAdmin(admin: string, secretFile: string, path: string, 
         response.on("error", reject);
       },
     );
-    call.on("error", reject);
+    call.on("error", (error) => reject(asProblem(error, admin)));
     call.end(body);
   });
   if (answer.status !== 200) throw new RangeError(`${admin} answered ${answer.status}: ${answer.text.trim()}`);
   return answer.text;
+}
+
+function readSecret(file: string): string {
+  try {
+    return readPrivateFile(file).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    throw new FileProblem(`${file} is not there: the identity component makes it in its folder when it starts`);
+  }
+}
+
+/** Nobody listens: whoever reads it may not know what that port is. */
+function asProblem(error: Error, admin: string): Error {
+  if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED") return error;
+  return new RangeError(
+    `nobody listens at ${admin} (ECONNREFUSED), where the identity component's admin port should be: start the component (weft identity-controller), or name its admin port with --admin HOST:PORT`,
+  );
 }

@@ -124,15 +124,7 @@ class TokenMaker {
     const isPinned = pins !== null && pins.every((root) => roots.includes(root));
     const end = `${leftS <= 0 ? "ended at" : "good until"} ${isoTime(expiresAtS)}`;
     if (isPinned && leftS >= ttlS * LEFT_MIN) this.#tell(path, "unchanged", `${identityName(identity)}; ${end}`);
-    else
-      await this.#write(
-        path,
-        identity,
-        use,
-        ttlS,
-        `the one before ${isPinned || leftS <= 0 ? end : "does not pin the roots that are trusted now"}`,
-        true,
-      );
+    else await this.#write(path, identity, use, ttlS, `the one before ${isPinned || leftS <= 0 ? end : pinText(pins, roots)}`, true);
   }
 
   /** For a workload that was named and has no token that is known. */
@@ -184,6 +176,13 @@ async function openTokens({ data, names, isRunning, isDryRun }: Place): Promise<
 /** Where `weft inject` puts them. */
 function fileName({ namespace, account }: WorkloadIdentity): string {
   return `${namespace}.${account}.token`;
+}
+
+/** Why a token that is not over is replaced; `pins`: what it must pin, null: made in this repair. */
+function pinText(pins: readonly string[] | null, roots: readonly string[]): string {
+  if (pins === null) return "does not pin the root that is to be made";
+  const count = pins.filter((root) => roots.includes(root)).length;
+  return count === 0 ? "pins none of the roots that are trusted now" : `pins ${count} of the ${pins.length} roots that are trusted now`;
 }
 
 function isoTime(seconds: number): string {

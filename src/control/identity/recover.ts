@@ -66,7 +66,8 @@ export async function recover(order: RecoverOrder, onStep: (step: RecoverStep) =
     const isRunning = unlock === null;
     const isGiven = order.rootsFile !== null || (!existsSync(join(data, "state.json")) && existsSync(join(data, "given.json")));
     const running = "runs: root and issuer are renewed by itself, tokens are made beside it";
-    tell("component", data, "unchanged", isRunning ? running : "does not run, and cannot be started until this is done");
+    const stopped = order.isDryRun ? "does not run" : "does not run, and cannot be started until this is done";
+    tell("component", data, "unchanged", isRunning ? running : stopped);
     const roots = isGiven ? givenRoots(order, tell) : isRunning ? runningRoots(order, tell) : await keptRoots(order, tell);
     const place = { data, names, isRunning, isDryRun: order.isDryRun, roots };
     await renewTokens(order, workloads, place, (subject, outcome, text) => tell("token", subject, outcome, text));

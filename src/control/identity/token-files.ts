@@ -6,8 +6,8 @@
 // Only what the component's own key has signed is renewed without being named: a workload that may write its own token file must not get another
 // one's identity by asking for it there. Links are left alone.
 
-import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { readJoinToken, TOKEN_LENGTH_MAX } from "../../core/identity/join-token.ts";
 import type { JoinTokens, OwnToken } from "./join-tokens.ts";
 import { FileProblem, removePrivateFile, writeAll, writePrivateFile } from "./private-files.ts";
@@ -56,8 +56,11 @@ export function renewTokenFile(path: string, token: string): void {
   removePrivateFile(`${path}${FRESH}`);
 }
 
-/** Writes the token into a file for its owner alone: in place where it is a token's already, and others cannot read it; else as a new file. */
+/** Writes the token into a file for its owner alone: in place where it is a token's already, and others cannot read it; else as a new file. Throws a FileProblem. */
 export function writeTokenFile(path: string, token: string): void {
+  const folder = dirname(path);
+  if (!existsSync(folder))
+    throw new FileProblem(`${path} cannot be written: the folder ${folder} does not exist; make it first (mkdir -p ${folder})`);
   if (isPrivateTokenFile(path)) renewTokenFile(path, token);
   else writePrivateFile(path, `${token}\n`);
 }

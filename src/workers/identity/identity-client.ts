@@ -84,6 +84,8 @@ export class IdentityClient {
   #retryAt = 0;
   #isBusy = false;
   #hasSaidEnded = false;
+  /** And the log says so. */
+  #isStreamBroken = false;
   #isClosed = false;
 
   constructor(options: IdentityClientOptions) {
@@ -283,7 +285,9 @@ export class IdentityClient {
       onBundle: (roots) => this.#trust(roots),
       onReached: () => this.#reached(),
       onFailure: ({ reason, message }) => {
-        log("info", "the trust stream broke", { reason, error: message });
+        // Once: it is tried again every few seconds for as long as the component is away.
+        log(this.#isStreamBroken ? "debug" : "info", "the trust stream broke", { reason, error: message });
+        this.#isStreamBroken = true;
         // Our roots are no longer the component's: its data were lost, or we slept through a rotation. The token may bring new ones.
         if (reason === "untrusted" && this.#failures === 0 && !this.#isBusy) void this.#attempt();
       },
@@ -293,6 +297,8 @@ export class IdentityClient {
 
   /** The component is back: an attempt that waits for that need not wait longer. */
   #reached(): void {
+    if (this.#isStreamBroken) this.#options.log("info", "the trust stream is back", {});
+    this.#isStreamBroken = false;
     if (this.#failures === 0 || this.#isBusy) return;
     this.#retryAt = 0;
     this.#plan();

@@ -33,18 +33,31 @@ export async function readToken(
   trust: TokenTrust | null = null,
 ): Promise<HeldToken> {
   const where = tokenFile ?? TOKEN_VARIABLE;
-  const text = (tokenFile === null ? fromEnvironment(environment) : await fromFile(tokenFile, "token", TOKEN_LENGTH_MAX)).trim();
+  const hint = trust === null ? makeOne(tokenFile) : null;
+  const text = (tokenFile === null ? fromEnvironment(environment) : await fromFile(tokenFile, "token", TOKEN_LENGTH_MAX, hint)).trim();
   if (trust !== null) return { ...(await readTrusted(text, where, trust)), text };
   const token = readJoinToken(text);
-  if ("problem" in token) throw new IdentityError("token", `the token in ${where} is of no use: ${token.problem}`);
+  if ("problem" in token) throw new IdentityError("token", `${saidOf(tokenFile, text, token.problem)}; ${makeOne(tokenFile)}`);
   return { ...token, text };
+}
+
+/** Empty, or something else than a token. */
+function saidOf(tokenFile: string | null, text: string, problem: string): string {
+  const what = tokenFile === null ? `the environment variable ${TOKEN_VARIABLE}` : `the token file ${tokenFile}`;
+  return text === "" ? `${what} is empty` : `${what} holds no join token: ${problem}`;
+}
+
+/** What to do, where the identity component's folder is. */
+function makeOne(tokenFile: string | null): string {
+  const command = "weft identity token create --data FOLDER --name NAME --namespace NAMESPACE";
+  return `make one where the identity component is: ${command}${tokenFile === null ? "" : ` --file ${tokenFile}`}`;
 }
 
 /** A service account's token, with the roots of the file as its pins. */
 async function readTrusted(text: string, where: string, { file, mesh }: TokenTrust): Promise<JoinToken> {
   const token = readServiceAccountToken(text, mesh);
   if ("problem" in token) throw new IdentityError("token", `the token in ${where} is of no use: ${token.problem}`);
-  const blocks = (await fromFile(file, "trust", ROOTS_LENGTH_MAX)).match(CERTIFICATE) ?? [];
+  const blocks = (await fromFile(file, "trust", ROOTS_LENGTH_MAX, null)).match(CERTIFICATE) ?? [];
   if (blocks.length === 0 || blocks.length > TOKEN_ROOTS_MAX) {
     throw new IdentityError(
       "token",
@@ -69,7 +82,8 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): string {
   return text;
 }
 
-async function fromFile(path: string, what: "token" | "trust", lengthMax: number): Promise<string> {
+/** `absentHint`: what to do when it is not there. */
+async function fromFile(path: string, what: "token" | "trust", lengthMax: number, absentHint: string | null): Promise<string> {
   try {
     const file = await open(path, "r");
     try {
@@ -81,6 +95,7 @@ async function fromFile(path: string, what: "token" | "trust", lengthMax: number
     }
   } catch (error) {
     const { code = "unknown error" } = error as NodeJS.ErrnoException;
-    throw new IdentityError("token", `the ${what} file ${path} cannot be read: ${code}`);
+    const hint = code === "ENOENT" && absentHint !== null ? `, it is not there; ${absentHint}` : "";
+    throw new IdentityError("token", `the ${what} file ${path} cannot be read: ${code}${hint}`);
   }
 }

@@ -213,6 +213,23 @@ describe("the plan of a certificate", () => {
     assert.equal(logged(ENDED).length, 1);
   });
 
+  it("says once that the trust stream broke, however often it is tried again", async () => {
+    let count = 0;
+    door.on("connection", (socket) => {
+      count++;
+      socket.destroy();
+    });
+    // The shorter the life, the sooner it is tried again.
+    answer = (request) => ({ ok: certified(clock, request, 10_000, requests.length) });
+    await begin();
+    await waitUntil("the third try", () => count >= 3 && logged("the trust stream broke").length >= 2, 60_000);
+    assert.deepEqual(
+      logged("the trust stream broke").map(({ level }, i) => [i, level]),
+      logged("the trust stream broke").map((_, i) => [i, i === 0 ? "info" : "debug"]),
+    );
+    assert.equal(logged("the trust stream is back").length, 0);
+  });
+
   it("a jump of the clock by a day forward or back is said once, and takes nothing away", async () => {
     await begin();
     const jumps: number[] = [];
