@@ -6,7 +6,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { get } from "node:http";
 import { createServer } from "node:net";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -127,13 +127,18 @@ run("frontend's sidecar", weft("proxy", "--config", "frontend.yaml"));
 await until("backend's sidecar", "http://127.0.0.3:4191/ready");
 await until("frontend's sidecar", "http://127.0.0.2:4191/ready");
 process.stdout.write(await until("the whole", "http://127.0.0.2:4143/hello"));
+const data = relative(process.cwd(), join(STATE, "identity"));
+const cli = `${relative(process.cwd(), NODE)} ${relative(process.cwd(), join(ROOT, "bin/weft.mjs"))}`;
 process.stdout.write(`
-Everything runs. Try:
+Everything runs. Try (weft is ${cli}):
   curl http://127.0.0.2:4143/hello                  frontend, which asks backend through both sidecars
   curl -i http://127.0.0.3:4143/hello               past the mesh: 403, backend wants to know who asks
-  openssl s_client -connect 127.0.0.3:4143 -servername backend.shop.serviceaccount.identity.weft.cluster.local -showcerts
+  weft identity 127.0.0.3:4143 --data ${data}
+  weft check --admin 127.0.0.2:4191 --admin 127.0.0.3:4191 --data ${data}
+  openssl s_client -connect 127.0.0.3:4143 -servername backend.shop.serviceaccount.identity.weft.cluster.local -CAfile ${join(data, "bundle.pem")} </dev/null
   curl -s http://127.0.0.2:4191/metrics | grep server_id
+Keys, tokens and roots are in ${dirname(data)}: it stays there after the end, until the next start.
 `);
 process.once("SIGINT", () => stop(0));
 process.once("SIGTERM", () => stop(0));
-if (Number.isFinite(seconds)) setTimeout(() => stop(0), seconds * 1000);
+if (Number.isFinite(seconds)) setTimeout(() => stop(0), seconds * 1000).unref();

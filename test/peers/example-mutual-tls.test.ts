@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { runTool, succeed } from "./support/tools.ts";
 
 const START = fileURLToPath(new URL("../../examples/mutual-tls/start.mjs", import.meta.url));
+const BUNDLE = fileURLToPath(new URL("../../examples/mutual-tls/.weft/identity/bundle.pem", import.meta.url));
 /** It ends by itself should the test die. */
 const SECONDS = 120;
 const STARTED_MS = 60_000;
@@ -103,6 +104,9 @@ describe("examples/mutual-tls", () => {
     assert.match(said, /TLSv1\.3/);
     assert.match(said, new RegExp(`DNS:${BACKEND}|CN ?= ?${BACKEND}`));
     assert.ok((said.match(/BEGIN CERTIFICATE/g) ?? []).length >= 2, "the leaf and its issuer");
+    // As the README says: nobody's root without the mesh's bundle.
+    assert.match(said, /Verify return code: 20 /);
+    assert.match((await handshake("-CAfile", BUNDLE)).said, /Verify return code: 0 /);
     const older = await handshake("-tls1_2");
     assert.notEqual(older.code, 0);
     assert.doesNotMatch(older.said, /BEGIN CERTIFICATE/);
