@@ -16,6 +16,8 @@ export class ClientAccess {
   readonly #listener: ListenerState;
   readonly #transport: Transport;
   #pass: Pass | null = null;
+  /** Of the port that the last tunnel was for. */
+  tunnelGate: ListenerState["gate"] = null;
   #forwardedFor: Buffer | null = null;
 
   constructor(context: ForwarderContext, listener: ListenerState, transport: Transport) {
@@ -63,7 +65,8 @@ export class ClientAccess {
     if (listener === null || listener.fixedService === null) return nowhere(ERRORS.WEFT_NO_TARGET.id, authority);
     const { protocol } = listener.snapshot;
     if (protocol !== "opaque" && protocol !== "detect") return nowhere(ERRORS.WEFT_OPAQUE_NOT_ALLOWED.id, authority);
-    if (listener.gate?.admitConnection(this.#transport) === false) return this.#refusal(listener.fixedService);
+    this.tunnelGate = listener.gate;
+    if (listener.gate?.admitConnection(this.#transport) === false) return this.#refusal(listener.fixedService, listener);
     return this.#context.router.routeTo(listener.fixedService);
   }
 
@@ -83,14 +86,14 @@ export class ClientAccess {
     return gate.admitRequest(this.#pass, this.#transport);
   }
 
-  #refusal(key: string | null): Route {
+  #refusal(key: string | null, listener = this.#listener): Route {
     const service = key === null ? null : this.#context.router.fixed(key);
-    return { service, protocol: "detect", errorId: ERRORS.WEFT_UNAUTHORIZED.id, detail: this.#listener.gate?.policyName ?? "" };
+    return { service, protocol: "detect", errorId: ERRORS.WEFT_UNAUTHORIZED.id, detail: listener.gate?.policyName ?? "" };
   }
 
   /** After a change of the policy: may a tunnel of this client stay? False is counted as a connection that is cut. */
-  mayStay(): boolean {
-    return this.#listener.gate?.mayStay(this.#transport) ?? true;
+  mayStay(gate = this.#listener.gate): boolean {
+    return gate?.mayStay(this.#transport) ?? true;
   }
 }
 

@@ -431,8 +431,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   /** Refuses what the client sent: nothing more of it is read as HTTP. */
   #refuse(errorId: number, detail: string): void {
     const exchange = this.#exchange;
-    const isInFlight = exchange !== null && !exchange.isIdle;
-    if (isInFlight) exchange.onDownstreamReset(ResetReason.downstreamProtocol);
+    if (exchange !== null && !exchange.isIdle) exchange.onDownstreamReset(ResetReason.downstreamProtocol);
     this.#access.countError(errorRow(errorId).label);
     if (this.#writer.hasBegun) this.#close(true);
     else this.sendError(errorId, detail);
@@ -464,6 +463,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
 
   becomeTunnel(): void {
     this.#phase = Phase.tunnel;
+    if (!this.#access.mayStay()) this.#context.loop.defer(() => this.#close(true)); // the policy changed while the service was asked
     this.#transport.readMode = ReadMode.adaptive;
     this.#touchTunnel();
     if (!this.#kept.isEmpty || this.#isHalfClosed) {

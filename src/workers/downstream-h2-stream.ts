@@ -41,6 +41,8 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   #isRequestRead = false;
   /** An extended CONNECT (RFC 8441): nothing of its stream goes anywhere before the upstream has switched. */
   #isUpgrade = false;
+  /** Of the port that a CONNECT was for; null: the connection's own counts. */
+  #gate: DownstreamH2["access"]["tunnelGate"] = null;
   #isTunnel = false;
   /** When a byte passed through the tunnel last. */
   #tunnelAt = 0;
@@ -116,6 +118,7 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
   #beginExchange(head: MessageHead): void {
     const { access } = this.#connection;
     const route = head.method === Method.connect ? access.tunnelRoute(head) : access.route(head);
+    this.#gate = head.method === Method.connect ? access.tunnelGate : null;
     this.#exchange.begin(head, route);
   }
 
@@ -261,6 +264,12 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
     this.#tunnelAt = this.#connection.context.loop.now;
     this.#connection.flush();
     this.resumeRequestBody();
+    const stream = this.#stream;
+    // The policy changed while the service was asked.
+    if (!this.mayStay())
+      this.#connection.context.loop.defer(() => {
+        if (this.#stream === stream) this.cutTunnel();
+      });
   }
 
   endTunnel(): void {
@@ -429,6 +438,11 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
 
   get isTunnel(): boolean {
     return this.#isTunnel;
+  }
+
+  /** After a change of policies: may this tunnel go on? */
+  mayStay(): boolean {
+    return this.#gate === null ? this.#connection.access.mayStay() : this.#connection.access.mayStay(this.#gate);
   }
 
   cutTunnel(): void {

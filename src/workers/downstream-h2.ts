@@ -270,7 +270,7 @@ export class DownstreamH2 implements TransportOwner, ClientConnection, H2Connect
 
   recheck(): void {
     for (const side of this.#streams.filter(({ isTunnel }) => isTunnel)) {
-      if (!this.access.mayStay()) side.cutTunnel();
+      if (!side.mayStay()) side.cutTunnel();
     }
   }
 

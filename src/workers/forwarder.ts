@@ -163,7 +163,8 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     const changed = this.#listeners.takeChangedGates();
     if (changed.size === 0) return;
     for (const [client, { gate }] of [...this.#clients]) {
-      if (gate !== null && changed.has(gate)) client.recheck();
+      // A tunnel may be for another port than its connection came in at.
+      if (gate !== null) client.recheck();
     }
   }
 

@@ -3,7 +3,19 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
@@ -183,4 +195,49 @@ test("who is not root shares tokens with sidecars by the group", async () => {
   assert.deepEqual(services["web-proxy"]!["group_add"], [String(gid)]);
   const install = await runWeft(["install"], { cwd: folder, ...somebody });
   assert.match(install.stdout, new RegExp(`user: "${uid}:${gid}"`));
+});
+
+test("links in .weft are refused: what they lead to is neither written nor given away", async () => {
+  assert.equal((await weft("install")).code, 0);
+  const victim = join(folder, "victim");
+  writeFileSync(victim, "mine\n", { mode: 0o600 });
+  const before = statSync(victim);
+  const isUntouched = (): void => {
+    const { uid, mode: bits, mtimeMs } = statSync(victim);
+    assert.deepEqual([readFileSync(victim, "utf8"), uid, bits, mtimeMs], ["mine\n", before.uid, before.mode, before.mtimeMs]);
+  };
+  mkdirSync(join(folder, ".weft", "tokens"));
+  symlinkSync("../../victim", join(folder, ".weft", "tokens", "default.web.token"));
+  const inject = await weft("inject", "docker-compose.yml");
+  assert.deepEqual([inject.code, inject.stdout], [1, ""]);
+  assert.match(inject.stderr, /default\.web\.token is a symbolic link.*remove it/);
+  isUntouched();
+
+  for (const name of ["identity", "tokens", ".gitignore"]) {
+    const other = mkdtempSync(join(parent, "linked-"));
+    mkdirSync(join(other, ".weft"));
+    mkdirSync(join(other, "target"), { mode: 0o700 });
+    symlinkSync("../target", join(other, ".weft", name));
+    writeFileSync(join(other, "docker-compose.yml"), COMPOSE);
+    const result = await runWeft(["inject", "docker-compose.yml"], { cwd: other });
+    assert.equal(result.code, 1, name);
+    assert.match(result.stderr, /is a symbolic link/, name);
+    assert.deepEqual([readdirSync(join(other, "target")), statSync(join(other, "target")).uid], [[], process.geteuid?.()], name);
+  }
+});
+
+test("a token file that others could read is theirs no more", async () => {
+  mkdirSync(join(folder, ".weft", "tokens"), { recursive: true, mode: 0o755 });
+  writeFileSync(join(folder, ".weft", "tokens", "default.web.token"), "", { mode: 0o644 });
+  assert.equal((await weft("inject", "docker-compose.yml")).code, 0);
+  assert.deepEqual([mode(".weft/tokens"), mode(".weft/tokens/default.web.token")], ["700", IS_ROOT ? "600" : "640"]);
+});
+
+test("root does not take over an identity folder of another user", async () => {
+  if (!IS_ROOT) return;
+  assert.equal((await weft("install")).code, 0);
+  chownSync(join(folder, ".weft", "identity"), NOBODY, NOBODY);
+  const again = await weft("install");
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /identity belongs to another user \(uid 65534\).*remove it/);
 });

@@ -4,8 +4,8 @@
 // What root writes belongs to the folder's owner: a command run by sudo must not lock the component out of its own folder.
 
 import {
-  chmodSync,
   closeSync,
+  fchmodSync,
   fchownSync,
   fsyncSync,
   ftruncateSync,
@@ -68,15 +68,27 @@ function checkOwner(path: string, stat: Stats, mode: string): void {
   if (self !== undefined && self !== 0 && stat.uid !== self) throw new FileProblem(`${path} belongs to another user (uid ${stat.uid})`);
 }
 
-/** Writes a file as a whole, mode 0600: whoever looks, also after a power cut, finds the old content or the new one. */
-export function writePrivateFile(path: string, text: string): void {
+/** Whose a file is, and who reads it. */
+export interface Readers {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+/**
+ * Writes a file as a whole, mode 0600 or for `readers` (whose owner only root can give): whoever looks, also after a power cut, finds the old content or the new
+ * one. Everything is settled on the descriptor before the file has its name: the folder's owner may put a link there at any time.
+ */
+export function writePrivateFile(path: string, text: string, readers: Readers | null = null): void {
   const fresh = `${path}.new`;
   rmSync(fresh, { force: true });
   const file = openSync(fresh, "wx", FILE_MODE);
   try {
     // A umask may have taken rights away, never given any.
-    chmodSync(fresh, FILE_MODE);
-    giveToOwner(file, path);
+    fchmodSync(file, FILE_MODE);
+    if (readers === null) giveToOwner(file, path);
+    else if (process.geteuid?.() === 0) fchownSync(file, readers.uid, readers.gid);
+    if (readers !== null) fchmodSync(file, readers.mode);
     writeAll(file, text);
   } finally {
     closeSync(file);

@@ -1,6 +1,6 @@
 // The tokens' part of a repair: which files hold one, which of them need a new one, and where a workload's token goes that has no file yet.
 
-import { chmodSync, chownSync, existsSync, statSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { identityName, identityProblem, isSameIdentity } from "../../core/identity/names.ts";
 import type { WorkloadIdentity } from "../../core/identity/names.ts";
@@ -24,6 +24,7 @@ export type StepOutcome = "done" | "planned" | "unchanged" | "failed";
 
 const GROUP_READS = 0o040;
 const OWNER_AND_GROUP = 0o640;
+const OWNER_ONLY = 0o600;
 
 export interface TokenWork {
   /** Folders with token files. */
@@ -135,11 +136,9 @@ class TokenMaker {
 
   /** For its owner alone. As the files beside it, whose readers are those of this one too: made by root it is theirs, and its group reads it where theirs does. */
   #create(path: string, token: string): void {
-    writePrivateFile(path, `${token}\n`);
-    if (this.#neighbour === null) return;
-    const { uid, gid, mode } = statSync(this.#neighbour);
-    if (process.geteuid?.() === 0) chownSync(path, uid, gid);
-    if ((mode & GROUP_READS) !== 0) chmodSync(path, OWNER_AND_GROUP);
+    const beside = this.#neighbour === null ? null : lstatSync(this.#neighbour);
+    const mode = beside !== null && (beside.mode & GROUP_READS) !== 0 ? OWNER_AND_GROUP : OWNER_ONLY;
+    writePrivateFile(path, `${token}\n`, beside === null ? null : { uid: beside.uid, gid: beside.gid, mode });
   }
 
   async #write(path: string, identity: WorkloadIdentity, use: TokenUse, ttlS: number, why: string, isThere: boolean): Promise<void> {

@@ -53,6 +53,7 @@ export class ServiceAccountTokens {
     toleranceS: number,
   ): Promise<WorkloadIdentity> {
     let subject: unknown;
+    let isOurs = false;
     try {
       const { payload } = await jwtVerify(token, this.#keys, {
         algorithms: ALGORITHMS,
@@ -62,10 +63,13 @@ export class ServiceAccountTokens {
         clockTolerance: toleranceS,
         currentDate: new Date(this.#nowMs()),
       });
+      // Whoever else it was made for has seen it, and could join with it.
+      isOurs = payload.aud === this.#audience || (Array.isArray(payload.aud) && payload.aud.length === 1);
       subject = payload.sub;
     } catch (error) {
       throw tokenRefusal(error);
     }
+    if (!isOurs) throw new Refusal("WEFT_IDENTITY_TOKEN_AUDIENCE");
     const match = typeof subject === "string" ? SERVICE_ACCOUNT_SUBJECT.exec(subject) : null;
     if (match === null) throw new Refusal("WEFT_IDENTITY_TOKEN_SUBJECT");
     const { controlNamespace, trustDomain } = names;

@@ -191,6 +191,7 @@ const ACCOUNTS: readonly (readonly [string, Record<string, unknown>, string])[] 
   ["that has expired", { exp: 1_000_000 }, "TOKEN_EXPIRED"],
   ["that is not valid yet", { nbf: 4_000_000_000, exp: 4_000_000_100 }, "TOKEN_EARLY"],
   ["for the API server", { aud: ["https://kubernetes.default.svc"] }, "TOKEN_AUDIENCE"],
+  ["for somebody else, too", { aud: ["identity.weft.dev", "vault"] }, "TOKEN_AUDIENCE"],
   ["of a user", { sub: "admin" }, "TOKEN_SUBJECT"],
   ["with a namespace that is no label", { sub: "system:serviceaccount:Shop:web" }, "TOKEN_SUBJECT"],
   ["with too many parts", { sub: "system:serviceaccount:shop:web:x" }, "TOKEN_SUBJECT"],
