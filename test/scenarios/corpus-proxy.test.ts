@@ -119,15 +119,18 @@ async function runRequest(one: CorpusCase, kind: PortKind, lane: Lane, mode: Mod
     endsAtOnce: one.incomplete !== null,
   });
   const responses = readWire(view.bytes, options).filter((message) => message.status >= 200);
+  // Bytes that a client sends behind its own close, and that come in pieces, may meet a connection that is closed: the kernel answers by a reset, which may take
+  // an answer with it that the client had not read yet.
+  const wasReset = rejection === null && mode.cuts.length > 0 && accepted.at(-1)?.after === "close" && !view.wasEnded;
   for (let i = 0; i < heads.length; i++) {
+    if (wasReset && responses[i] === undefined) break;
     assert.equal(responses[i]?.status, 200, `the answer to request ${i}: ${JSON.stringify(view.bytes.toString("latin1"))}`);
   }
   if (rejection !== null) {
     assert.equal(responses.length, heads.length + 1, "one refusal and nothing behind it");
     assertRefusal(view, responses.at(-1)!.head, rejection);
   } else if (one.incomplete === null) {
-    assert.equal(responses.length, heads.length, "as many answers as requests");
-    // Bytes that arrive behind the close, because they were sent in pieces, are answered by the kernel with a reset: an end as well.
+    assert.ok(wasReset ? responses.length <= heads.length : responses.length === heads.length, "as many answers as requests");
     if (!mustEnd || mode.cuts.length === 0) assert.equal(view.wasEnded, mustEnd, "who ended the connection");
   }
   const forward = Buffer.concat([...(mode.isBehind ? [PREFIX] : []), forwardOf(one, lane)]);
