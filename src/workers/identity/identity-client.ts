@@ -82,7 +82,8 @@ export class IdentityClient {
   #wanted: string | null = null;
   /** Monotonic: not before then, after a failure. */
   #retryAt = 0;
-  #isBusy = false;
+  /** An attempt is under way, or what is there already has not been looked at: a clock that jumps meanwhile starts no other. */
+  #isBusy = true;
   #hasSaidEnded = false;
   /** And the log says so. */
   #isStreamBroken = false;
@@ -105,6 +106,7 @@ export class IdentityClient {
       this.#hold(inherited);
       await this.#keepOnDisk(inherited);
     } else if (this.#keep !== null && source.keep !== null) await this.#useKept(this.#keep, source.keep, name);
+    this.#isBusy = false;
     if (this.#isClosed) return;
     if (this.#held === null) {
       log("info", "waiting for the first certificate", {

@@ -85,6 +85,7 @@ describe("the plan of a certificate", () => {
   let expiresS = 0;
   let answer: (request: CertifyRequest) => ThreadAnswer<Certified> | Promise<ThreadAnswer<Certified>>;
   let folder: string;
+  let make: (inherited: Certified | null) => IdentityClient;
   let client: IdentityClient;
   let clock: TestClock;
   let door: Server;
@@ -100,31 +101,33 @@ describe("the plan of a certificate", () => {
     // Accepts and says nothing: enough to be reached, never enough for the trust stream.
     door = createServer((socket) => socket.on("error", () => undefined));
     await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
-    client = new IdentityClient({
-      source: {
-        kind: "controller",
-        controller: { host: "127.0.0.1", port: (door.address() as { port: number }).port },
-        tokenFile: join(folder, "token"),
-        keep: null,
-      },
-      inherited: null,
-      environment: {},
-      clock,
-      random: () => 0.5,
-      certify: async (request) => {
-        mine.requests.push(request);
-        return await answer(request);
-      },
-      readBundle: async () => ({ failure: { reason: "answer", message: "not asked for here" } }),
-      onIdentity: (identity) => mine.told.push(identity),
-      metrics: {
-        expires: (atS) => (expiresS = atS),
-        refreshed: () => undefined,
-        failed: (reason) => mine.failed.push(reason),
-        trusts: () => undefined,
-      },
-      log: (level, message, fields) => mine.lines.push({ level, message, fields }),
-    });
+    make = (inherited) =>
+      new IdentityClient({
+        source: {
+          kind: "controller",
+          controller: { host: "127.0.0.1", port: (door.address() as { port: number }).port },
+          tokenFile: join(folder, "token"),
+          keep: null,
+        },
+        inherited,
+        environment: {},
+        clock,
+        random: () => 0.5,
+        certify: async (request) => {
+          mine.requests.push(request);
+          return await answer(request);
+        },
+        readBundle: async () => ({ failure: { reason: "answer", message: "not asked for here" } }),
+        onIdentity: (identity) => mine.told.push(identity),
+        metrics: {
+          expires: (atS) => (expiresS = atS),
+          refreshed: () => undefined,
+          failed: (reason) => mine.failed.push(reason),
+          trusts: () => undefined,
+        },
+        log: (level, message, fields) => mine.lines.push({ level, message, fields }),
+      });
+    client = make(null);
   });
   afterEach(() => {
     client.close();
@@ -166,6 +169,24 @@ describe("the plan of a certificate", () => {
     assert.equal(proof.cert, told[0]!.cert);
     assert.equal(told.length, 2);
     assert.deepEqual(failed, []);
+  });
+
+  it("asks with what it inherited, also when the clock jumps while it begins", async () => {
+    await begin();
+    const inherited = client.held!;
+    client.close();
+    client = make(inherited);
+    const started = client.start();
+    clock.wall += DAY_MS * 0.7;
+    client.clockJumped();
+    await started;
+    await waitUntil("the attempt", () => requests.length >= 2);
+    await settled();
+    assert.deepEqual(
+      requests.map(({ proof }) => proof.kind),
+      ["token", "certificate"],
+    );
+    assert.equal(client.held?.trustVersion, 2);
   });
 
   it("keeps what it has while the component refuses, and goes over to the token", async () => {
