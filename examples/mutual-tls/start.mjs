@@ -131,8 +131,8 @@ const data = relative(process.cwd(), join(STATE, "identity"));
 const cli = `${relative(process.cwd(), NODE)} ${relative(process.cwd(), join(ROOT, "bin/weft.mjs"))}`;
 process.stdout.write(`
 Everything runs. Try (weft is ${cli}):
-  curl http://127.0.0.2:4143/hello                  frontend, which asks backend through both sidecars
-  curl -i http://127.0.0.3:4143/hello               past the mesh: 403, backend wants to know who asks
+  curl http://127.0.0.2:4143/hello                # frontend, which asks backend through both sidecars
+  curl -i http://127.0.0.3:4143/hello             # past the mesh: 403, backend wants to know who asks
   weft identity 127.0.0.3:4143 --data ${data}
   weft check --admin 127.0.0.2:4191 --admin 127.0.0.3:4191 --data ${data}
   openssl s_client -connect 127.0.0.3:4143 -servername backend.shop.serviceaccount.identity.weft.cluster.local -CAfile ${join(data, "bundle.pem")} </dev/null

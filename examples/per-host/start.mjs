@@ -16,10 +16,10 @@ await start({
     weft("proxy", "--config", "weft.yaml"),
   ],
   tries: [
-    `curl -H 'Host: web' http://${PROXY}/              web-1 or web-2`,
-    `curl -x http://${PROXY} http://cart.shop/         the proxy as http_proxy`,
-    `curl http://${PROXY}/                             names nobody: web, the default`,
-    `nc ${HOST} 5432                                        db, which is no HTTP`,
-    `curl -s http://${HOST}:4191/metrics | grep '^request_total'   one place for all of it`,
+    [`curl -H 'Host: web' http://${PROXY}/`, "web-1 or web-2"],
+    [`curl -x http://${PROXY} http://cart.shop/`, "the proxy as http_proxy"],
+    [`curl http://${PROXY}/`, "names nobody: web, the default"],
+    [`nc ${HOST} 5432`, "db, which is no HTTP"],
+    [`curl -s http://${HOST}:4191/metrics | grep '^request_total'`, "one place for all of it"],
   ],
 });

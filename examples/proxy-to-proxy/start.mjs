@@ -13,8 +13,8 @@ await start({
     weft("run", "--config", "web.yaml", "--http-proxy", "--", ...service("web", `${WEB}:8080`, "http://cart/")),
   ],
   tries: [
-    `curl http://${WEB}:4143/                  web's sidecar, web, web's sidecar again, cart's sidecar, cart`,
-    `curl -s http://${WEB}:4191/metrics | grep '^request_total'    both directions`,
-    `curl -s http://${CART}:4191/metrics | grep '^request_total'   the other end`,
+    [`curl http://${WEB}:4143/`, "web's sidecar, web, web's sidecar again, cart's sidecar, cart"],
+    [`curl -s http://${WEB}:4191/metrics | grep '^request_total'`, "both directions"],
+    [`curl -s http://${CART}:4191/metrics | grep '^request_total'`, "the other end"],
   ],
 });

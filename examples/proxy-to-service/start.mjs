@@ -11,8 +11,8 @@ await start({
     service("web", "127.0.0.9:8081", "http://127.0.0.8:4143/"),
   ],
   tries: [
-    "curl http://127.0.0.9:8081/                  web, which asks cart where cart is known: at its sidecar",
-    "curl http://127.0.0.8:9100/                  another port of cart",
-    "curl -s http://127.0.0.8:4191/metrics | grep '^response_latency_ms_bucket'   what cart was asked, and how long it took",
+    ["curl http://127.0.0.9:8081/", "web, which asks cart where cart is known: at its sidecar"],
+    ["curl http://127.0.0.8:9100/", "another port of cart"],
+    ["curl -s http://127.0.0.8:4191/metrics | grep '^response_latency_ms_bucket'", "what cart was asked, and how long it took"],
   ],
 });

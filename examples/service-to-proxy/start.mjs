@@ -11,8 +11,8 @@ await start({
     weft("run", "--config", "web.yaml", "--http-proxy", "--", ...service("web", "127.0.0.5:8080", "http://cart/")),
   ],
   tries: [
-    "curl http://127.0.0.5:8080/                  straight to web, which asks cart through its sidecar",
-    "curl -X POST http://127.0.0.6:8080/stop      one cart less; web does not notice",
-    "curl -s http://127.0.0.5:4191/metrics | grep '^request_total'   what web asked for, nothing of what web was asked",
+    ["curl http://127.0.0.5:8080/", "straight to web, which asks cart through its sidecar"],
+    ["curl -X POST http://127.0.0.6:8080/stop", "one cart less; web does not notice"],
+    ["curl -s http://127.0.0.5:4191/metrics | grep '^request_total'", "what web asked for, nothing of what web was asked"],
   ],
 });

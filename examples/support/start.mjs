@@ -79,7 +79,7 @@ async function until(place) {
   }
 }
 
-/** `folder`: where the example lies. `places`: every HOST:PORT that will be listened at. `programs`: command lines. `tries`: lines to print. */
+/** `folder`: where the example lies. `places`: every HOST:PORT that will be listened at. `programs`: command lines. `tries`: pairs of a command and what comes of it. */
 export async function start({ folder, places, programs, tries }) {
   const seconds = readSeconds(process.argv.slice(2));
   for (const place of places) {
@@ -92,7 +92,9 @@ export async function start({ folder, places, programs, tries }) {
   process.once("SIGTERM", () => stop(0));
   for (const program of programs) run(folder, program);
   for (const place of places) await until(place);
-  process.stdout.write(`Everything runs. Try:\n${tries.map((line) => `  ${line}\n`).join("")}`);
+  const width = Math.max(...tries.map(([command]) => command.length));
+  // A line is a command as it stands: the rest of it is a comment.
+  process.stdout.write(`Everything runs. Try:\n${tries.map(([command, what]) => `  ${command.padEnd(width)}   # ${what}\n`).join("")}`);
   // The programs keep this process alive, the timer does not.
   if (Number.isFinite(seconds)) setTimeout(() => stop(0), seconds * 1000).unref();
 }

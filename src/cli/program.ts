@@ -23,7 +23,6 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   const program = new Command("weft")
     .description("A service mesh for plain hosts and docker-compose.")
     .showSuggestionAfterError()
-    .showHelpAfterError("(weft --help lists the commands)")
     // What is behind a command's name is that command's: `weft identity` and the commands below it have options of the same names.
     .enablePositionalOptions()
     .exitOverride();
@@ -39,6 +38,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   addIdentityController(program, finish);
   addIdentity(program, finish);
   addDiagnostics(program, finish);
+  nameHelp(program, program.name());
   try {
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
@@ -47,6 +47,12 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     if (error.exitCode !== 0) return ["proxy", "run", "identity-controller"].includes(args[0]!) ? BAD_CONFIGURATION : FAILURE;
   }
   return exitCode;
+}
+
+/** After a mistake the help of that very command is named. */
+function nameHelp(command: Command, path: string): void {
+  command.showHelpAfterError(`(${path} --help lists the ${command.commands.length > 0 ? "commands" : "options"})`);
+  for (const sub of command.commands) nameHelp(sub, `${path} ${sub.name()}`);
 }
 
 type Finish = (code: number) => void;

@@ -8,8 +8,8 @@ import type { Recorder } from "../core/telemetry/recorder.ts";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
 
-/** `fields` are plain data: they may cross threads. */
-export type LogFields = Readonly<Record<string, unknown>>;
+/** What a line says beside its message: plain data, which may cross threads. `name` is the proxy's, in every line. */
+export type LogFields = Readonly<Record<string, unknown>> & { readonly name?: never };
 
 export type Log = (level: LogLevel, message: string, fields?: LogFields) => void;
 

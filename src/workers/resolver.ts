@@ -186,13 +186,13 @@ export class Resolver {
       if (!entry.hasFailed) {
         const kept = entry.addresses.length;
         log("warn", kept > 0 ? "a name cannot be resolved: its last addresses stay" : "a name cannot be resolved", {
-          name: entry.name,
+          host: entry.name,
           reason,
           kept,
         });
       }
     } else {
-      if (entry.hasFailed) log("info", "a name is resolved again", { name: entry.name });
+      if (entry.hasFailed) log("info", "a name is resolved again", { host: entry.name });
       entry.v4 = answer.v4 ?? entry.v4;
       entry.v6 = answer.v6 ?? entry.v6;
       const addresses = [...entry.v4, ...entry.v6];

@@ -118,7 +118,7 @@ test("bytes that are no UTF-8 are refused, and so is a folder, and a file that i
   assert.match((await inject(Buffer.from([0x73, 0xff, 0xfe]))).stderr, /^weft inject: standard input is not UTF-8\n$/);
   assert.match((await runWeft(["inject", "."], { cwd: folder })).stderr, /^weft inject: \. has 0 files that end in /);
   const missing = await runWeft(["inject", "no.yml"], { cwd: folder });
-  assert.deepEqual([missing.code, missing.stdout, missing.stderr], [1, "", "weft inject: no.yml cannot be read: ENOENT\n"]);
+  assert.deepEqual([missing.code, missing.stdout, missing.stderr], [1, "", "weft inject: no.yml: there is no such file or folder\n"]);
 });
 
 /** Services that are left alone, and why. */

@@ -110,3 +110,21 @@ test("bad flags end with 64", async () => {
   const [code] = (await once(child, "close")) as [number | null];
   assert.equal(code, 64);
 });
+
+test("a name that cannot be resolved is told with the proxy's name, and no line says anything twice", async () => {
+  const child = start(["--listen", "127.0.0.1:0", "--to", "nobody.invalid:80", "--admin", "off", "--workers", "0"]);
+  assert.ok(child.stdout);
+  try {
+    for await (const line of createInterface({ input: child.stdout })) {
+      const { name, host, msg } = JSON.parse(line) as Record<string, unknown>;
+      const keys = [...line.matchAll(/"(\w+)":/g)].map(([, key]) => key);
+      assert.equal(new Set(keys).size, keys.length, line);
+      if (msg !== "a name cannot be resolved") continue;
+      assert.deepEqual({ name, host }, { name: "proxy", host: "nobody.invalid" });
+      return;
+    }
+    assert.fail("the proxy ended before it said so");
+  } finally {
+    child.kill("SIGKILL");
+  }
+});

@@ -143,3 +143,13 @@ test("proxy with an unknown option ends with 64 and the likely one", async () =>
   assert.equal(result.code, 64);
   assert.match(result.stderr, /unknown option '--confg'\n\(Did you mean --config\?\)/);
 });
+
+test("a mistake names the help of the command that it was made in", async () => {
+  const cases: [args: string[], help: string][] = [
+    [["nonsense"], "(weft --help lists the commands)"],
+    [["proxy", "extra"], "(weft proxy --help lists the options)"],
+    [["identity", "token", "--nonsense"], "(weft identity token --help lists the commands)"],
+    [["identity", "token", "create", "--nonsense"], "(weft identity token create --help lists the options)"],
+  ];
+  for (const [args, help] of cases) assert.ok((await weft(args)).stderr.endsWith(`${help}\n`), args.join(" "));
+});

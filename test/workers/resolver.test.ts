@@ -32,7 +32,7 @@ describe("resolver", () => {
       ttlMaxMs: () => ttlMaxMs,
       onChange: (name) => changed.push(`${name}=${resolver.addresses(name).join()}`),
       onLookup: (type, result) => lookups.push(`${type} ${result}`),
-      log: (level, message, fields) => logged.push(`${level} ${message} ${fields?.["name"]}`),
+      log: (level, message, fields) => logged.push(`${level} ${message} ${fields?.["host"]}`),
       server: server.address,
       hostsFile,
       resolvConf,

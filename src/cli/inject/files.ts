@@ -67,7 +67,8 @@ function readWhole(path: string): Buffer {
     return readFileSync(path);
   } catch (error) {
     if (error instanceof FileTrouble) throw error;
-    throw new FileTrouble(`${path} cannot be read: ${codeOf(error)}`);
+    const code = codeOf(error);
+    throw new FileTrouble(code === "ENOENT" ? `${path}: there is no such file or folder` : `${path} cannot be read: ${code}`);
   }
 }
 
