@@ -66,7 +66,7 @@ export class ClientAccess {
     const { protocol } = listener.snapshot;
     if (protocol !== "opaque" && protocol !== "detect") return nowhere(ERRORS.WEFT_OPAQUE_NOT_ALLOWED.id, authority);
     this.tunnelGate = listener.gate;
-    if (listener.gate?.admitConnection(this.#transport) === false) return this.#refusal(listener.fixedService, listener);
+    if (listener.gate?.current.admitConnection(this.#transport) === false) return this.#refusal(listener.fixedService, listener);
     return this.#context.router.routeTo(listener.fixedService);
   }
 
@@ -80,20 +80,20 @@ export class ClientAccess {
 
   /** Counts a request at the listener's policy. */
   admitsRequest(): boolean {
-    const { gate } = this.#listener;
-    if (gate === null) return true;
+    if (this.#listener.gate === null) return true;
+    const gate = this.#listener.gate.current;
     if (!gate.isCurrent(this.#pass)) this.#pass = gate.passOf(this.#transport);
     return gate.admitRequest(this.#pass, this.#transport);
   }
 
   #refusal(key: string | null, listener = this.#listener): Route {
     const service = key === null ? null : this.#context.router.fixed(key);
-    return { service, protocol: "detect", errorId: ERRORS.WEFT_UNAUTHORIZED.id, detail: listener.gate?.policyName ?? "" };
+    return { service, protocol: "detect", errorId: ERRORS.WEFT_UNAUTHORIZED.id, detail: listener.gate?.current.policyName ?? "" };
   }
 
   /** After a change of the policy: may a tunnel of this client stay? False is counted as a connection that is cut. */
   mayStay(gate = this.#listener.gate): boolean {
-    return gate?.mayStay(this.#transport) ?? true;
+    return gate?.current.mayStay(this.#transport) ?? true;
   }
 }
 

@@ -204,7 +204,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   /** Where the listener's policy refuses the client: closed without a byte. */
   #isAdmitted(): boolean {
     const { gate } = this.#listener;
-    if (gate === null || gate.admitConnection(this.#transport)) return true;
+    if (gate === null || gate.current.admitConnection(this.#transport)) return true;
     this.cut();
     return false;
   }
@@ -252,7 +252,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     if (service === null || service.isHttpOnly) return;
     // Nothing is dialled for who is not admitted. It may still be HTTP that is slow to begin and gets an answer, or somebody of the mesh
     // who is admitted once it is known: it has to begin within the time for a head. Who is admitted is counted when it is a relay.
-    if (this.#listener.gate?.admits(this.#transport) === false) {
+    if (this.#listener.gate?.current.admits(this.#transport) === false) {
       this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.headerDeadlineMs;
       return;
     }
@@ -349,7 +349,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
 
   onDeadline(): void {
     const { gate, isDecided } = this.#listener;
-    if (gate?.admits(this.#transport) === false) {
+    if (gate?.current.admits(this.#transport) === false) {
       if (!isDecided) this.#identify(false);
       this.#isAdmitted();
     }
@@ -368,7 +368,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
 
   /** What was dialled for a silent client is no longer its. */
   recheck(): void {
-    if (this.#upstream !== null && this.#listener.gate?.mayStay(this.#transport) === false) this.cut();
+    if (this.#upstream !== null && this.#listener.gate?.current.mayStay(this.#transport) === false) this.cut();
   }
 
   cut(): void {

@@ -11,8 +11,8 @@ import type { EndpointOwner, EndpointParts } from "./endpoint.ts";
 import type { LogFields, LogLevel } from "./forwarder-types.ts";
 import type { H1Shared } from "./h1-shared.ts";
 import type { H2Shared } from "./h2-shared.ts";
-import type { InboundGate } from "./inbound-gate.ts";
 import type { MeshTls } from "./mesh-tls.ts";
+import type { PortGate } from "./port-gate.ts";
 import type { Router } from "./router.ts";
 import type { TlsContext } from "./tls-context.ts";
 import type { Transport } from "./transport.ts";
@@ -95,7 +95,7 @@ export interface ListenerState {
   /** Set when the listener serves one service. */
   readonly fixedService: string | null;
   /** Inbound: who may come in. The same object for all states of a listener. */
-  readonly gate: InboundGate | null;
+  readonly gate: PortGate | null;
   /** Its HTTP/2 connections are those of other proxies of the mesh. */
   readonly isMesh: boolean;
   /** False at an inbound listener of a mesh, until the first bytes have told whether a client comes by mesh TLS: nothing is counted before. */

@@ -32,6 +32,7 @@ import { MeshTls } from "./mesh-tls.ts";
 import { assertNativeHandles } from "./native-handles.ts";
 import { OwnListeners, splitAddress } from "./own-listeners.ts";
 import { PolicyLog } from "./policy-log.ts";
+import { INBOUND_ID, inboundPortId } from "./port-gate.ts";
 import { Redirects } from "./redirects.ts";
 import { Relay } from "./relay.ts";
 import { Router, type RouterEntry } from "./router.ts";
@@ -117,7 +118,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
     });
     this.#redirects = new Redirects(this.loop, {
       services: this.#services,
-      redirectedPort: (port) => this.#listeners.get(`inbound/${port}`) ?? null,
+      redirectedPort: (port) => this.#listeners.get(inboundPortId(port)) ?? null,
       adopt: (fd, listenerId) => this.adopt(fd, listenerId),
       onSettled: () => this.#options.onOpenConnections(this.#clients.size),
       openConnections: () => this.#clients.size,
@@ -160,8 +161,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
 
   /** The one case in which a reload ends connections: a policy that does not admit them any more. */
   #recheck(): void {
-    const changed = this.#listeners.takeChangedGates();
-    if (changed.size === 0) return;
+    if (!this.#listeners.takePolicyChange()) return;
     for (const [client, { gate }] of [...this.#clients]) {
       // A tunnel may be for another port than its connection came in at.
       if (gate !== null) client.recheck();
@@ -317,7 +317,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       return detecting;
     }
     const service = listener.fixedService === null ? this.router.default() : this.router.fixed(listener.fixedService);
-    if (listener.gate?.admitConnection(transport) === false) return null;
+    if (listener.gate?.current.admitConnection(transport) === false) return null;
     if (service !== null) return new Relay(this, listener, this, transport, service, false);
     this.counters.tcpError(listener.snapshot.direction, "no route");
     return null;
@@ -398,7 +398,8 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   inboundPort(listener: ListenerState, transport: Transport, port: number): ListenerState | null {
     const known = this.inboundListener(port);
     if (listener.snapshot.transparent !== true || (known !== null && known.fixedService !== null)) return known;
-    return this.#redirects.toPort(transport.fd, known ?? listener, port);
+    // The rules of the port that it came in at are not those of the one that it names.
+    return this.#redirects.toPort(transport.fd, known ?? this.#listeners.get(INBOUND_ID) ?? listener, port);
   }
 
   // --- what others of this thread use -------------------------------------------------------------------------------

@@ -29,8 +29,8 @@ const PASSES_MAX = 1024;
 
 /** What the policy says of clients of one kind. */
 export interface Pass {
-  /** Out of date once the gate has another. */
-  readonly generation: number;
+  /** Of the gate and its policy: out of date at any other. */
+  readonly generation: object;
   /** Null: refused. */
   readonly rule: Authorization | null;
   readonly labels: Labels;
@@ -49,7 +49,7 @@ export class InboundGate {
   readonly #recorder: Recorder;
   readonly #log: PolicyLog;
   readonly #passes = new Map<string, Pass>();
-  #generation = 0;
+  #generation: object = {};
   #said = "";
   #target: GateLabels = { target_addr: "", target_port: "" };
   #policy: InboundPolicy = ANYONE;
@@ -65,7 +65,7 @@ export class InboundGate {
     const said = JSON.stringify([policy, target]);
     if (said === this.#said) return false;
     this.#said = said;
-    this.#generation++;
+    this.#generation = {};
     this.#passes.clear();
     this.#target = target;
     this.#policy = policy ?? ANYONE;

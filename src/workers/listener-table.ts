@@ -10,6 +10,7 @@ import type { MeshTls } from "./mesh-tls.ts";
 import { splitAddress } from "./own-listeners.ts";
 import { PeerStates } from "./peer-states.ts";
 import type { PolicyLog } from "./policy-log.ts";
+import { type Gates, PortGate } from "./port-gate.ts";
 import type { TlsContexts } from "./tls-contexts.ts";
 
 export interface ListenerTableParts {
@@ -21,12 +22,13 @@ export interface ListenerTableParts {
   readonly isMeshPlain: boolean;
 }
 
-export class ListenerTable {
+export class ListenerTable implements Gates {
   readonly #parts: ListenerTableParts;
   readonly #listeners = new Map<string, ListenerState>();
   /** By listener, for ever: connections outlive the configuration that they came under. */
   readonly #gates = new Map<string, InboundGate>();
-  readonly #changedGates = new Set<InboundGate>();
+  #hasPolicyChanged = false;
+  version = 0;
   readonly #peers = new PeerStates(({ snapshot }, labels) => this.#metrics(snapshot, labels));
 
   constructor(parts: ListenerTableParts) {
@@ -39,8 +41,16 @@ export class ListenerTable {
 
   /** These, and no others. */
   update(listeners: readonly ListenerSnapshot[]): void {
+    const before = this.#names;
+    this.version++;
     this.#listeners.clear();
     for (const snapshot of listeners) this.#listeners.set(snapshot.id, this.#state(snapshot));
+    // A port without rules of its own any more, or with some that were there before: another gate counts, none has changed.
+    if (this.#names !== before) this.#hasPolicyChanged = true;
+  }
+
+  get #names(): string {
+    return [...this.#listeners.keys()].join(" ");
   }
 
   /** The first identity has come: from now on clients of inbound listeners may come by mesh TLS. */
@@ -66,11 +76,15 @@ export class ListenerTable {
     return behind;
   }
 
-  /** Gates whose policy has changed since the last call. */
-  takeChangedGates(): ReadonlySet<InboundGate> {
-    const changed = new Set(this.#changedGates);
-    this.#changedGates.clear();
-    return changed;
+  gateOf(listenerId: string): InboundGate | undefined {
+    return this.#listeners.has(listenerId) ? this.#gates.get(listenerId) : undefined;
+  }
+
+  /** Since the last call: may another policy count for connections that are open? */
+  takePolicyChange(): boolean {
+    const hasChanged = this.#hasPolicyChanged;
+    this.#hasPolicyChanged = false;
+    return hasChanged;
   }
 
   #state(snapshot: ListenerSnapshot): ListenerState {
@@ -81,7 +95,7 @@ export class ListenerTable {
       metrics: this.#metrics(snapshot, peer.labels),
       tls: this.#parts.tls.get(snapshot.id),
       fixedService: snapshot.service,
-      gate: isInbound ? this.#gate(snapshot) : null,
+      gate: isInbound ? new PortGate(this, snapshot.id, snapshot.transparent === true, this.#gate(snapshot)) : null,
       isDecided: peer !== PLAIN_CLIENT,
       isMesh: isInbound && this.#parts.isMeshPlain,
     };
@@ -91,7 +105,7 @@ export class ListenerTable {
     const { id, policy } = snapshot;
     const gate = this.#gates.get(id) ?? new InboundGate(this.#parts.recorder, this.#parts.policyLog);
     this.#gates.set(id, gate);
-    if (gate.update(policy, targetLabels(snapshot))) this.#changedGates.add(gate);
+    if (gate.update(policy, targetLabels(snapshot))) this.#hasPolicyChanged = true;
     return gate;
   }
 

@@ -86,7 +86,7 @@ export class MeshHeaderConnection implements TransportOwner, ClientConnection {
     const listener = this.#identify(target);
     this.#context.counters.transportHeader(sessionProtocol, port, this.#peer.identity ?? "");
     if (sessionProtocol === "opaque") {
-      if (listener.gate?.admitConnection(this.#transport) === false) {
+      if (listener.gate?.current.admitConnection(this.#transport) === false) {
         this.cut();
         return;
       }

@@ -6,9 +6,9 @@
 //   a connection of the proxy's own user -> a loop: refused (redirect-guard.ts)
 //
 // What a request names counts for nothing. The decision is made once, when the connection comes: it stays with its service when
-// names move on, so a client that keeps connections to an address of yesterday is still served. Refused, too (as endpoints
-// that are own listeners): the admin port. What makes system calls is loaded with the first transparent listener; a
-// connection that comes before waits.
+// names move on, so a client that keeps connections to an address of yesterday is still served. Who may come in to a port is another
+// question, asked anew when the port gets or loses rules (port-gate.ts). Refused, too (as endpoints that are own listeners): the admin
+// port. What makes system calls is loaded with the first transparent listener; a connection that comes before waits.
 
 import { closeSync } from "node:fs";
 import type { Protocol, WorkerService } from "../config/snapshot.ts";
@@ -83,7 +83,7 @@ export class Redirects {
     let state = listener;
     if (direction === "outbound") {
       const service = isLoop ? null : this.#serviceAt(to.host, to.port);
-      if (service !== null) return this.#servedBy(listener, service.key, declaredProtocol(service, to.port));
+      if (service !== null) return this.#servedBy(listener, service.key, declaredProtocol(service, to.port), to.port);
     } else {
       state = this.#owner.redirectedPort(to.port) ?? listener;
       if (state.fixedService !== null) return state;
@@ -92,7 +92,7 @@ export class Redirects {
     const { host, port } = isLoop ? listen : to;
     const key = straightKey(direction, host, port);
     this.#straight.use(key);
-    return this.#servedBy(state, key, "detect");
+    return this.#servedBy(state, key, "detect", to.port);
   }
 
   /** What serves a connection to a transparent inbound listener that has said itself for which port it is, as if it had been made to that. */
@@ -101,7 +101,7 @@ export class Redirects {
     if (to === null) return null;
     const key = straightKey("inbound", to.host, port);
     this.#straight.use(key);
-    return this.#servedBy(listener, key, "detect");
+    return this.#servedBy(listener, key, "detect", port);
   }
 
   /** The service of a straight key, null for any other key. */
@@ -148,7 +148,7 @@ export class Redirects {
     return key === null ? null : (this.#owner.services.get(key) ?? null);
   }
 
-  #servedBy(listener: ListenerState, service: string, protocol: Protocol): ListenerState {
+  #servedBy(listener: ListenerState, service: string, protocol: Protocol, port: number): ListenerState {
     let states = this.#states.get(listener);
     if (states === undefined || states.size >= STATES_MAX) {
       states = new Map();
@@ -157,7 +157,7 @@ export class Redirects {
     const key = `${service} ${protocol}`;
     let state = states.get(key);
     if (state === undefined) {
-      state = servedBy(listener, service, protocol);
+      state = servedBy(listener, service, protocol, port);
       states.set(key, state);
     }
     return state;
@@ -194,8 +194,9 @@ function declaredProtocol(service: Service, port: number): Protocol {
 }
 
 /** The listener as this connection sees it. What the listener itself is declared to speak stands above the service's. */
-function servedBy(listener: ListenerState, key: string, protocol: Protocol): ListenerState {
+function servedBy(listener: ListenerState, key: string, protocol: Protocol, port: number): ListenerState {
   const { snapshot } = listener;
-  if (snapshot.protocol !== "detect" || protocol === "detect") return { ...listener, fixedService: key };
-  return { ...listener, fixedService: key, snapshot: { ...snapshot, protocol } };
+  const state = { ...listener, fixedService: key, gate: listener.gate?.ofPort(port) ?? null };
+  if (snapshot.protocol !== "detect" || protocol === "detect") return state;
+  return { ...state, snapshot: { ...snapshot, protocol } };
 }

@@ -310,7 +310,7 @@ export class Relay implements TransportOwner, ClientConnection {
   drain(): void {}
 
   recheck(): void {
-    if (!this.#isClosed && this.#listener.gate?.mayStay(this.#client) === false) this.#close(true);
+    if (!this.#isClosed && this.#listener.gate?.current.mayStay(this.#client) === false) this.#close(true);
   }
 
   cut(): void {

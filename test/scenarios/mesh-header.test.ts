@@ -1,7 +1,7 @@
 // Linkerd's transport header at an inbound listener, over TLS with certificates of the identity component: a client that does what Linkerd's proxies do.
 //
-// Everything is dialled at one listener whose own policy refuses everybody: what counts is the port that the header names. The headers are written
-// here by hand, as protobuf writes them.
+// Everything is dialled at one listener whose own policy refuses everybody: what counts is the port that the header names. The headers are written by hand
+// (support/transport-header.ts).
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -19,31 +19,11 @@ import { startRawOrigin } from "../support/origin.ts";
 import { closedPort } from "../support/ports.ts";
 import type { TestInbound } from "../support/proxy-config.ts";
 import { scenario } from "../support/scenario.ts";
+import { framed, headerFor, HTTP1, HTTP2, OPAQUE, TRANSPORT_ALPN, varint } from "../support/transport-header.ts";
 import { waitUntil, within } from "../support/wait.ts";
 import { Wire } from "../support/wire.ts";
 
-const ALPN = "transport.l5d.io/v1";
 const HEADER_DEADLINE_MS = 3000;
-
-/** What a header says of its session; opaque: nothing. */
-const OPAQUE: readonly number[] = [];
-const HTTP1 = [0x1a, 2, 0x0a, 0];
-const HTTP2 = [0x1a, 2, 0x12, 0];
-
-function framed(message: readonly number[], size = message.length): Buffer {
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(size);
-  return Buffer.concat([Buffer.from("transport.l5d.io/v1\r\n\r\n"), length, Buffer.from(message)]);
-}
-
-/** 1 to 65535 as a varint. */
-function varint(port: number): number[] {
-  if (port < 0x80) return [port];
-  return port < 0x4000 ? [(port & 0x7f) | 0x80, port >> 7] : [(port & 0x7f) | 0x80, ((port >> 7) & 0x7f) | 0x80, port >> 14];
-}
-
-const headerFor = (port: number, session: readonly number[], more: readonly number[] = []): Buffer =>
-  framed([0x08, ...varint(port), ...more, ...session]);
 
 /** The component, the token of the proxy, and a certificate of another workload. */
 async function startMesh(): Promise<{ identity: Readonly<Record<string, string>>; client: ConnectionOptions; stop(): Promise<void> }> {
@@ -54,7 +34,7 @@ async function startMesh(): Promise<{ identity: Readonly<Record<string, string>>
   const { cert, key } = await certify(component.connect(), DB, await component.token("db"));
   return {
     identity: { controller: `127.0.0.1:${component.controller.port}`, token },
-    client: { cert, key, ca: component.bundle, servername: WEB, minVersion: "TLSv1.3", ALPNProtocols: [ALPN] },
+    client: { cert, key, ca: component.bundle, servername: WEB, minVersion: "TLSv1.3", ALPNProtocols: [TRANSPORT_ALPN] },
     stop: async () => {
       await component.remove();
       rmSync(folder, { recursive: true, force: true });
@@ -133,8 +113,8 @@ describe("a connection with Linkerd's transport header", () => {
 
   it("is negotiated by those who offer nothing else", async () => {
     for (const [offered, negotiated] of [
-      [[ALPN], ALPN],
-      [[ALPN, "h2"], "h2"],
+      [[TRANSPORT_ALPN], TRANSPORT_ALPN],
+      [[TRANSPORT_ALPN, "h2"], "h2"],
     ] as const) {
       const socket = await dial({ ALPNProtocols: [...offered] });
       assert.equal(socket.alpnProtocol, negotiated);
