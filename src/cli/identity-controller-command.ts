@@ -10,6 +10,7 @@ import type { ControlLogLevel } from "../control/log.ts";
 import { isDnsLabel, isTrustDomain } from "../core/identity/names.ts";
 import { TOKEN_AUDIENCE } from "../core/identity/join-token.ts";
 import { parseDurationMs } from "../core/util/duration.ts";
+import { contentKind } from "../core/util/secret-text.ts";
 import { FAILURE } from "./output-format.ts";
 import { packageVersion } from "./version-command.ts";
 
@@ -153,6 +154,8 @@ function readServiceAccounts(options: IdentityControllerOptions, problems: strin
     if (jwksToken !== undefined) problems.push("--oidc-jwks-token needs --oidc-issuer and --oidc-jwks");
     return null;
   }
+  if (jwksToken !== undefined && contentKind(jwksToken) !== null)
+    problems.push("--oidc-jwks-token is the path of a file; this looks like the token itself: put it in a file, and name that");
   if (jwksToken !== undefined && jwks !== undefined && !/^https?:/.test(jwks))
     problems.push("--oidc-jwks-token is for an address at --oidc-jwks, not for a file");
   if (issuer !== undefined && jwks !== undefined) return { issuer, jwks, audience, ...(jwksToken !== undefined && { jwksToken }) };

@@ -6,6 +6,9 @@ import type { HostPort, ProxySnapshot } from "./snapshot.ts";
 /** The environment variable that may hold the whole configuration, and how its text is called in messages. */
 export const CONFIG_VARIABLE = "WEFT_CONFIG";
 
+/** The environment variable that may hold the join token. */
+export const TOKEN_VARIABLE = "WEFT_IDENTITY_TOKEN";
+
 export interface ConfigSource {
   /** A file, or a folder whose *.yaml and *.yml files are read. Wins over `text`. */
   readonly path?: string | null;

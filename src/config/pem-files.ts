@@ -1,12 +1,14 @@
 // PEM files that a document names: read, parsed and checked, every mistake at the key that named the file.
 //
-// Refused: a file that cannot be read or is larger than PEM_BYTES_MAX, what is not PEM, a key with a passphrase, a key of another
-// certificate, a pair that OpenSSL does not take. A certificate out of its time is a warning. No message ever quotes a file.
+// Refused: a file's content where its path belongs, a file that cannot be read or is larger than PEM_BYTES_MAX, what is not PEM, a key with
+// a passphrase, a key of another certificate, a pair that OpenSSL does not take. A certificate out of its time is a warning. No message ever quotes a file.
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { createSecureContext } from "node:tls";
+import { contentKind, type ContentKind } from "../core/util/secret-text.ts";
+import { TOKEN_VARIABLE } from "./config-source.ts";
 import { formatPath } from "./problem.ts";
 import type { Path, Problem } from "./problem.ts";
 import type { ProxyContext } from "./proxy-context.ts";
@@ -76,10 +78,22 @@ export class PemReader {
   locate(which: string): string | null {
     const { sourcePath, document } = this.#context;
     const file = this.#files[which] ?? "";
+    const kind = contentKind(file);
+    if (kind !== null) return this.#refuseContent(which, kind);
     if (sourcePath !== null) return resolve(dirname(document.file), file);
     return file.startsWith("/")
       ? file
       : this.report(which, "is a relative path, and there is no file that it could be relative to", "write it as an absolute path");
+  }
+
+  /** Never quotes it. */
+  #refuseContent(which: string, kind: ContentKind): null {
+    const path = [...this.#path, which];
+    const message = `${formatPath(path)} is a path; this looks like the ${kind} itself`;
+    const instead = which === "token" ? `, or set ${TOKEN_VARIABLE} to it` : "";
+    const hint = `put it in a file that only the proxy can read, and name that file here${instead}`;
+    this.#context.problems.push(this.#context.document.problemAt(path, "value", "error", message, hint));
+    return null;
   }
 
   #read(which: string, file: string): string | null {

@@ -1,6 +1,9 @@
 // A mistake in a configuration: where it is, what is wrong, what was probably meant.
 //
 // Problems are plain data, so that they can cross threads and be printed as JSON. Errors refuse the configuration, warnings do not.
+// No problem of a load quotes a token or a private key, wherever somebody wrote it.
+
+import { withoutSecrets } from "../core/util/secret-text.ts";
 
 export interface Problem {
   /** The file as the user named it, `WEFT_CONFIG` for text of the environment, or a command line option. */
@@ -38,12 +41,12 @@ export function formatPath(path: Path): string {
   return text === "" ? "the document" : text;
 }
 
-/** By file, then by place, each only once, cut at PROBLEMS_MAX with a last line that says so. */
+/** By file, then by place, each only once, without secrets, cut at PROBLEMS_MAX with a last line that says so. */
 export function sortProblems(problems: readonly Problem[], fileOrder: readonly string[]): Problem[] {
   const rank = new Map(fileOrder.map((file, index) => [file, index]));
-  const sorted = [...problems].sort(
-    (a, b) => (rank.get(a.file) ?? -1) - (rank.get(b.file) ?? -1) || a.line - b.line || a.column - b.column,
-  );
+  const sorted = [...problems]
+    .sort((a, b) => (rank.get(a.file) ?? -1) - (rank.get(b.file) ?? -1) || a.line - b.line || a.column - b.column)
+    .map(hideSecrets);
   const seen = new Set<string>();
   const unique = sorted.filter((problem) => {
     const text = formatProblem(problem);
@@ -58,6 +61,11 @@ export function sortProblems(problems: readonly Problem[], fileOrder: readonly s
     hint: "begin with those above",
   };
   return [...unique.slice(0, PROBLEMS_MAX), more];
+}
+
+function hideSecrets(problem: Problem): Problem {
+  const { file, message, hint } = problem;
+  return { ...problem, file: withoutSecrets(file), message: withoutSecrets(message), hint: hint === null ? null : withoutSecrets(hint) };
 }
 
 function worst(problems: readonly Problem[]): Problem["severity"] {

@@ -1,6 +1,7 @@
 // Calls of the identity component's admin port that change something, from a command on the same machine.
 
 import { request } from "node:http";
+import { ADMIN_SECRET } from "./data-folder.ts";
 import { FileProblem, readPrivateFile } from "./private-files.ts";
 
 /** The component answers from memory; a port that accepts and says nothing is not its. */
@@ -41,6 +42,8 @@ function readSecret(file: string): string {
     return readPrivateFile(file).trim();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    if (ADMIN_SECRET.test(file))
+      throw new FileProblem("--admin-secret is the path of a file; this looks like the secret itself: name the file that has it");
     throw new FileProblem(`${file} is not there: the identity component makes it in its folder when it starts`);
   }
 }

@@ -18,6 +18,9 @@ const MESH_FILE = "mesh.json";
 const BUNDLE_FILE = "bundle.pem";
 const SECRET_FILE = "admin.secret";
 
+/** 32 random bytes in base64url. */
+export const ADMIN_SECRET: RegExp = /^[A-Za-z0-9_-]{43}$/;
+
 /** The account of the identity component itself. */
 const OWN_ACCOUNT = "identity";
 
@@ -97,7 +100,7 @@ export function readBundleFingerprints(folder: string): readonly string[] | null
 export function openAdminSecret(folder: string): string {
   const path = join(folder, SECRET_FILE);
   const kept = readOrNull(path)?.trim();
-  if (kept !== undefined && /^[A-Za-z0-9_-]{43}$/.test(kept)) return kept;
+  if (kept !== undefined && ADMIN_SECRET.test(kept)) return kept;
   const secret = randomBytes(32).toString("base64url");
   writePrivateFile(path, `${secret}\n`);
   return secret;

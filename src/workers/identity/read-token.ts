@@ -5,11 +5,10 @@
 
 import { X509Certificate } from "node:crypto";
 import { open } from "node:fs/promises";
+import { TOKEN_VARIABLE } from "../../config/config-source.ts";
 import { type JoinToken, readJoinToken, TOKEN_LENGTH_MAX, TOKEN_ROOTS_MAX } from "../../core/identity/join-token.ts";
 import { type Mesh, readServiceAccountToken } from "../../core/identity/service-account-token.ts";
 import { IdentityError } from "./identity-failure.ts";
-
-export const TOKEN_VARIABLE = "WEFT_IDENTITY_TOKEN";
 
 /** Characters: as many roots as a token pins at most, with names of every length. */
 const ROOTS_LENGTH_MAX = 256 * 1024;

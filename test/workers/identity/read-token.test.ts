@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { readToken, TOKEN_VARIABLE } from "../../../src/workers/identity/read-token.ts";
+import { TOKEN_VARIABLE } from "../../../src/config/config-source.ts";
+import { readToken } from "../../../src/workers/identity/read-token.ts";
 import { joinToken } from "../../support/join-token.ts";
 
 const NAME = "web.shop.serviceaccount.identity.weft.cluster.local";
