@@ -1,17 +1,25 @@
 // /env.json: the environment as a JSON object, Linkerd's query grammar, secrets hidden.
 //
-// `?A&B` restricts the answer to these names, absent ones are null; a `=` in the query is a mistake (400). A value whose
-// name suggests a secret is replaced, and so is WEFT_CONFIG: /config.json shows what became of it.
+// `?A&B` restricts the answer to these names, absent ones are null; a `=` in the query is a mistake (400). A value is hidden when its
+// name suggests a secret, when it looks like one, or sets one (`password=...`); of a URL only the credentials are. Rather too much than too little:
+// whoever asks may look at the process itself. WEFT_CONFIG is hidden as well: /config.json shows what became of it.
 
+import { HIDDEN, withoutSecrets } from "../core/util/secret-text.ts";
 import type { AdminRequest, AdminResponse } from "./admin-server.ts";
 
-/** Parts of names whose values are nobody's business. */
-const SECRET = /SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|APIKEY|(^|_)(KEY|AUTH|COOKIE|DSN|WEFT_CONFIG)(_|$)|^WEFT_CONFIG$/i;
+/** Parts of names whose values are nobody's business. Short ones must be a word of the name: PATH has a PAT in it. */
+const SECRET_NAME =
+  /TOKEN|SECRET|PASS|PWD|KEY|CREDENTIAL|CREDS|PRIVATE|AUTH(?!ORS?(?:_|$))|COOKIE|BEARER|JWT|WEBHOOK|CONN(?:ECTION)?_?STR|WEFT_CONFIG|(?:^|_)(?:PAT|PIN|OTP|DSN|SALT)(?:_|$)/i;
 
-/** `user:password@` inside a URL, whatever the variable is called. */
-const USER_INFO = /(\/\/)[^/\s@]+@/g;
+/** Settings within a value: of connection strings, queries, options, JSON. */
+const SECRET_SETTING =
+  /(?:token|secret|pass(?:word|wd|phrase)?|pwd|(?:api|access|account|private|shared|signing|secret)[_-]?(?:access)?[_-]?key|sig|signature|credentials?)(?:["']?\s*=\s*|["']\s*:\s*|:\s+)\S/i;
 
-const REDACTED = "[redacted]";
+/** Also one whose password has the signs in it that it should not have; rather part of a path is hidden, too. */
+const URL_CREDENTIALS = /(\/\/)[^\s"'<>]*@/g;
+
+/** `user:password@host` without a scheme. */
+const CREDENTIALS = /^[^\s:@/]+:(?!\/\/)[^\s@]+@/;
 
 /** Answers GET /env.json. */
 export function environmentResponse(request: AdminRequest, environment: Readonly<Record<string, string | undefined>>): AdminResponse {
@@ -27,7 +35,8 @@ export function environmentResponse(request: AdminRequest, environment: Readonly
 
 function visible(name: string, value: string | undefined): string | null {
   if (value === undefined) return null;
-  return SECRET.test(name) ? REDACTED : value.replace(USER_INFO, `$1${REDACTED}@`);
+  if (SECRET_NAME.test(name) || withoutSecrets(value) !== value || SECRET_SETTING.test(value)) return HIDDEN;
+  return value.replaceAll(URL_CREDENTIALS, `$1${HIDDEN}@`).replace(CREDENTIALS, `${HIDDEN}@`);
 }
 
 function json(status: number, value: object): AdminResponse {

@@ -143,9 +143,9 @@ for (const backend of BACKENDS) {
     assert.deepEqual(JSON.parse(answer.body.toString()), {
       HOME: "/root",
       PATH: "/bin",
-      DB_PASSWORD: "[redacted]",
-      WEFT_CONFIG: "[redacted]",
-      DATABASE_URL: "postgres://[redacted]@db/x",
+      DB_PASSWORD: "(hidden)",
+      WEFT_CONFIG: "(hidden)",
+      DATABASE_URL: "postgres://(hidden)@db/x",
     });
   });
 

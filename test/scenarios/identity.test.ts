@@ -160,7 +160,7 @@ describe("a proxy's identity", () => {
     await leave();
     await proxy.reconfigure({ ...proxy.options, identity: { ...identity, controller: "127.0.0.1:9" } });
     const shown = await Promise.all(["/env.json", "/config.json", "/stats.json", "/metrics", "/ready"].map((path) => proxy.admin(path)));
-    assert.equal((JSON.parse(shown[0]!.body) as Record<string, string>).WEFT_IDENTITY_TOKEN, "[redacted]");
+    assert.equal((JSON.parse(shown[0]!.body) as Record<string, string>).WEFT_IDENTITY_TOKEN, "(hidden)");
     const everything = [proxy.log, ...shown.map(({ body }) => body)].join("\n");
     const key = (JSON.parse(readFileSync(join(keep, "identity.json"), "utf8")) as { key: string }).key;
     const secrets = [...token.split("."), ...key.split("\n").filter((line) => line !== "" && !line.startsWith("---")), "PRIVATE KEY"];
