@@ -99,6 +99,20 @@ describe("weft run", () => {
     assert.deepEqual(JSON.parse(stdout.toString()), env);
   });
 
+  it("keeps the join token, which is the proxy's, from the command", async () => {
+    const token = joinToken({ identity: "p.default.serviceaccount.identity.weft.cluster.local" });
+    const env = { PATH: process.env.PATH, ODD: "1", WEFT_IDENTITY_TOKEN: token };
+    for (const option of [[], ["--http-proxy"]]) {
+      const { args } = await withConfig(...option);
+      const { code, stdout } = await start([...args, "--", NODE, "-p", "JSON.stringify(process.env)"], { env }).end;
+      assert.equal(code, 0);
+      const environment = JSON.parse(stdout.toString()) as Record<string, string>;
+      assert.equal(environment.ODD, "1");
+      assert.ok(!("WEFT_IDENTITY_TOKEN" in environment));
+      assert.ok(!stdout.includes(token));
+    }
+  });
+
   it("sets the proxy's variables with --http-proxy, and no others", async () => {
     const { port, args } = await withConfig("--http-proxy");
     const env = { PATH: process.env.PATH, no_proxy: "db.internal, localhost" };

@@ -11,6 +11,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { constants as system } from "node:os";
+import { TOKEN_VARIABLE } from "../../config/config-source.ts";
 import { BAD_CONFIGURATION } from "../../config/problem.ts";
 import { commandMistake, spawnFailureCode } from "./command-file.ts";
 import { withHttpProxy } from "./http-proxy.ts";
@@ -92,7 +93,7 @@ class Run {
     return code;
   }
 
-  /** The command's environment; or the exit code, when there is nothing left to run. */
+  /** The command's environment, without the join token, which is the proxy's alone; or the exit code, when there is nothing left to run. */
   async #untilReady(): Promise<NodeJS.ProcessEnv | number> {
     const { readyTimeoutMs, httpProxy } = this.#options;
     let timer: NodeJS.Timeout | undefined;
@@ -104,9 +105,10 @@ class Run {
     if (first === "late") return this.#giveUp(`the proxy was not ready within ${readyTimeoutMs / 1000} s (--ready-timeout)`, NOT_READY);
     if (typeof first === "string") return this.#giveUp(`${first} before the proxy was ready`, signalCode(first));
     if (first.type === "ended") return this.#giveUp(`the proxy ended ${howItEnded(first)}, its messages tell why`, codeOf(first));
-    if (!httpProxy) return process.env;
+    const { [TOKEN_VARIABLE]: _, ...environment } = process.env;
+    if (!httpProxy) return environment;
     if ("mistake" in first.httpProxy) return this.#giveUp(`--http-proxy: ${first.httpProxy.mistake}`, BAD_CONFIGURATION);
-    return withHttpProxy(process.env, first.httpProxy.url);
+    return withHttpProxy(environment, first.httpProxy.url);
   }
 
   async #giveUp(why: string, code: number): Promise<number> {
