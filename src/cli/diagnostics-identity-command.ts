@@ -1,6 +1,7 @@
 // `weft diagnostics proxy-identity`: what running proxies say of their own identity, by their admin ports.
 
 import { formatHostPort, parseHostPort } from "../config/address.ts";
+import { ADMIN_LISTEN, defaultAddress } from "../config/defaults.ts";
 import type { HostPort } from "../config/snapshot.ts";
 import { parseMetrics, sumOf } from "./demo/metrics-text.ts";
 import { AdminProblem, askProxy, askStatus, type ProxyIdentityStatus } from "./diagnostics-admin.ts";
@@ -15,8 +16,6 @@ export interface ProxyIdentityOptions {
   readonly output: OutputFormat;
 }
 
-const ADMIN = "127.0.0.1:4191";
-
 /** Proxies asked at once. */
 const ASKED_MAX = 16;
 
@@ -29,10 +28,10 @@ interface Told {
 type Outcome = Told | { readonly admin: string; readonly problem: string };
 
 /** Resolves to the exit code: 0 when every proxy could be asked, else 1. */
-export async function runProxyIdentity({ admin = [ADMIN], output }: ProxyIdentityOptions): Promise<number> {
+export async function runProxyIdentity({ admin = [ADMIN_LISTEN], output }: ProxyIdentityOptions): Promise<number> {
   const places: HostPort[] = [];
   for (const text of admin) {
-    const result = parseHostPort(text, "target");
+    const result = parseHostPort(text, "target", defaultAddress(ADMIN_LISTEN).port);
     if ("ok" in result) {
       places.push(result.ok);
       continue;

@@ -41,6 +41,10 @@ const LIFETIME_MIN_MS = 1_000;
 const LIFETIME_MAX_MS = 3_660 * 86_400_000;
 const SKEW_MAX_MS = 3_600_000;
 
+/** Where the component listens unless it is told otherwise, for hints. */
+const LISTEN_PORT = 8080;
+const ADMIN_PORT = 8089;
+
 /** A leaf must not see two issuers, an issuer not two roots: renewal at two thirds needs that room. */
 const SHARE_MAX = 3;
 
@@ -83,8 +87,8 @@ export function planIdentityController(
   options: IdentityControllerOptions,
 ): { readonly settings: ControllerSettings; readonly logLevel: ControlLogLevel } | { readonly problems: readonly string[] } {
   const problems: string[] = [];
-  const listen = readListen("--listen", options.listen, problems);
-  const admin = options.admin === "off" ? null : readListen("--admin", options.admin, problems);
+  const listen = readListen("--listen", options.listen, LISTEN_PORT, problems);
+  const admin = options.admin === "off" ? null : readListen("--admin", options.admin, ADMIN_PORT, problems);
   const rotation = readRotation(options, problems);
   const given = readGiven(options, problems);
   const serviceAccounts = readServiceAccounts(options, problems);
@@ -131,8 +135,8 @@ function readDuration(flag: string, text: string, minMs: number, maxMs: number, 
   return minMs;
 }
 
-function readListen(flag: string, text: string, problems: string[]): HostPort | null {
-  const result = parseHostPort(text, "listen");
+function readListen(flag: string, text: string, portMeant: number, problems: string[]): HostPort | null {
+  const result = parseHostPort(text, "listen", portMeant);
   if ("ok" in result) return result.ok;
   problems.push(
     `${flag}: ${JSON.stringify(text)}: ${result.mistake.message}${result.mistake.hint === null ? "" : `; ${result.mistake.hint}`}`,

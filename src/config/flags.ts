@@ -5,7 +5,7 @@
 import { formatHostPort, parseHostPort } from "./address.ts";
 import type { AddressUse } from "./address.ts";
 import { deepFreeze } from "./deep-freeze.ts";
-import { ADMIN_LISTEN, LOG_LEVEL, NAMESPACE } from "./defaults.ts";
+import { ADMIN_LISTEN, defaultAddress, LOG_LEVEL, NAMESPACE } from "./defaults.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import { collide, reaches } from "./listener-conflicts.ts";
 import type { Problem } from "./problem.ts";
@@ -56,7 +56,7 @@ export function flagsToSnapshot(flags: ProxyFlags): { readonly snapshot: ProxySn
 /** `--admin`: the address, `null` for `off`, `undefined` after reporting a mistake. */
 export function readAdminFlag(text: string, problems: Problem[]): HostPort | null | undefined {
   if (text === "off") return null;
-  return readFlag("--admin", text, "listen", problems) ?? undefined;
+  return readFlag("--admin", text, "listen", problems, defaultAddress(ADMIN_LISTEN).port) ?? undefined;
 }
 
 function buildSnapshot(flags: ProxyFlags, listen: HostPort, targets: readonly HostPort[], admin: HostPort | null): ProxySnapshot {
@@ -78,8 +78,8 @@ function buildSnapshot(flags: ProxyFlags, listen: HostPort, targets: readonly Ho
   };
 }
 
-function readFlag(flag: string, text: string, use: AddressUse, problems: Problem[]): HostPort | null {
-  const result = parseHostPort(text.trim(), use);
+function readFlag(flag: string, text: string, use: AddressUse, problems: Problem[], portMeant?: number): HostPort | null {
+  const result = parseHostPort(text.trim(), use, portMeant);
   if ("ok" in result) return result.ok;
   problems.push(flagProblem(flag, `${JSON.stringify(text)}: ${result.mistake.message}`, result.mistake.hint));
   return null;

@@ -12,7 +12,7 @@ import { parseIp } from "../core/route/ip-literal.ts";
 import { isServiceName } from "../core/route/service-names.ts";
 import { parseHostPort } from "./address.ts";
 import type { AddressMistake, AddressUse } from "./address.ts";
-import { ADMIN_LISTEN, INBOUND_LISTEN, LOAD_BALANCER, LOG_LEVEL, NAMESPACE, OUTBOUND_LISTEN } from "./defaults.ts";
+import { ADMIN_LISTEN, defaultAddress, INBOUND_LISTEN, LOAD_BALANCER, LOG_LEVEL, NAMESPACE, OUTBOUND_LISTEN } from "./defaults.ts";
 import { LIMITS } from "./limits.ts";
 import type { Path } from "./problem.ts";
 import type { HostPort } from "./snapshot.ts";
@@ -71,8 +71,8 @@ const described = <S extends z.ZodType>(schema: S, about: string) => key(schema,
 const list = <S extends z.ZodType>(element: S, about: string) => key(z.array(element), "list", "a list", about, "[]").optional();
 
 /** Text on its way to an address; what is wrong with it travels in the issue's `params`. */
-function readAddress(text: string, use: AddressUse, context: z.core.$RefinementCtx): HostPort {
-  const result = parseHostPort(text, use);
+function readAddress(text: string, use: AddressUse, byDefault: string | null, context: z.core.$RefinementCtx): HostPort {
+  const result = parseHostPort(text, use, byDefault === null ? undefined : defaultAddress(byDefault).port);
   if ("ok" in result) return result.ok;
   context.addIssue({ code: "custom", params: { mistake: result.mistake } });
   return z.NEVER;
@@ -86,12 +86,14 @@ const EXAMPLES: Readonly<Record<AddressUse, string>> = {
 };
 
 function address(use: AddressUse, about: string, byDefault: string | null = null) {
-  const schema = z.string().transform((text, context) => readAddress(text, use, context));
+  const schema = z.string().transform((text, context) => readAddress(text, use, byDefault, context));
   return key(schema, "address", EXAMPLES[use], about, byDefault);
 }
 
 function addressOrOff(about: string, byDefault: string) {
-  const schema = z.string().transform((text, context) => (text === "off" ? ("off" as const) : readAddress(text, "listen", context)));
+  const schema = z
+    .string()
+    .transform((text, context) => (text === "off" ? ("off" as const) : readAddress(text, "listen", byDefault, context)));
   return key(schema, "address", `${EXAMPLES.listen}, or off`, about, byDefault).optional();
 }
 

@@ -262,7 +262,8 @@ describe("an identity component", () => {
 it("options that make no sense are refused before anything is asked", async () => {
   for (const [args, said] of [
     [["--wait", "soon"], /--wait: "soon" is no duration/],
-    [["--admin", "nowhere"], /--admin "nowhere"/],
+    [["--admin", "nowhere"], /--admin "nowhere": it has no port; did you mean nowhere:4191\?/],
+    [["--identity-admin", "nowhere"], /--identity-admin "nowhere": it has no port; did you mean nowhere:8089\?/],
     [["--pre", "--admin", "127.0.0.1:1"], /--admin does not go with --pre/],
     [["--project", "shop", "--data", "x"], /--project finds proxies by itself/],
     [["--project", "shop"], /no container engine/],

@@ -176,7 +176,7 @@ describe("weft diagnostics proxy-identity", () => {
         assert.match(lies.stderr, new RegExp(`${port} says of its identity what this command does not understand`));
       const wrong = await weft("diagnostics", "proxy-identity", "--admin", "nowhere");
       assert.deepEqual([wrong.code, wrong.stdout], [1, ""]);
-      assert.match(wrong.stderr, /--admin: "nowhere": it has no port/);
+      assert.match(wrong.stderr, /--admin: "nowhere": it has no port; did you mean nowhere:4191\?\n/);
     } finally {
       for (const server of [page, ...liars]) server.close();
     }

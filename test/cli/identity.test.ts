@@ -210,6 +210,8 @@ test("rotate begins a rotation of the issuer or the root, says so, and says why 
 const MISTAKES: readonly (readonly [string, readonly string[], RegExp])[] = [
   ["no folder", [], /--data is missing/],
   ["an address that is none", ["--data", "x", "--listen", "8080"], /--listen: "8080".*did you mean/],
+  ["an address without a port", ["--data", "x", "--listen", "0.0.0.0"], /--listen: "0\.0\.0\.0": .*did you mean 0\.0\.0\.0:8080\?/],
+  ["an admin address without a port", ["--data", "x", "--admin", "::1"], /--admin: "::1": .*did you mean \[::1\]:8089\?/],
   ["a duration that is none", ["--data", "x", "--leaf-lifetime", "1 day"], /--leaf-lifetime: "1 day" is no duration/],
   [
     "a leaf that outlives its issuer",

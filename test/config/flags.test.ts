@@ -52,6 +52,13 @@ test("every wrong flag is told at once", () => {
   ]);
 });
 
+test("an admin address without a port is told the admin port", () => {
+  assert.deepEqual(problemsOf({ listen: "127.0.0.1", to: ["10.0.0.1:80"], admin: "127.0.0.1" }), [
+    '--listen: "127.0.0.1": it has no port; did you mean 127.0.0.1:4140?',
+    '--admin: "127.0.0.1": it has no port; did you mean 127.0.0.1:4191?',
+  ]);
+});
+
 test("a proxy to itself is refused", () => {
   assert.deepEqual(problemsOf({ listen: "0.0.0.0:4140", to: ["localhost:4140", "127.0.0.1:4191"] }), [
     "--to: localhost:4140 is the proxy's own listener; requests would go round in a circle",

@@ -18,8 +18,10 @@ export interface MeshOptions {
 }
 
 /** Of a proxy and an identity component on this host, unless they are told otherwise. */
-export const PROXY_ADMIN = "127.0.0.1:4191";
-export const IDENTITY_ADMIN = "127.0.0.1:8089";
+const PROXY_ADMIN_PORT = 4191;
+const IDENTITY_ADMIN_PORT = 8089;
+export const PROXY_ADMIN: string = `127.0.0.1:${PROXY_ADMIN_PORT}`;
+export const IDENTITY_ADMIN: string = `127.0.0.1:${IDENTITY_ADMIN_PORT}`;
 
 /** Where to look when nothing is named. */
 export interface Surroundings {
@@ -149,7 +151,7 @@ async function isThere(place: Place): Promise<boolean> {
 }
 
 function placeOf(option: string, text: string, problems: string[]): NamedPlace[] {
-  const parsed = parseHostPort(text, "target");
+  const parsed = parseHostPort(text, "target", option === "--identity-admin" ? IDENTITY_ADMIN_PORT : PROXY_ADMIN_PORT);
   if ("ok" in parsed) return [{ name: text, place: parsed.ok }];
   const { message, hint } = parsed.mistake;
   problems.push(`${option} ${JSON.stringify(text)}: ${message}${hint === null ? "" : `; ${hint}`}`);
