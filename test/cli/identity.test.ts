@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -302,6 +302,30 @@ test("a token for a folder that does not exist is refused by the path that was g
     stderr,
     `weft identity token create: ${file} cannot be written: the folder ${join(folder, "no/such")} does not exist; make it first (mkdir -p ${join(folder, "no/such")})\n`,
   );
+});
+
+test("token create that is refused has laid nothing out", async () => {
+  const fresh = join(folder, "fresh-of-refused");
+  const create = (...args: readonly string[]) => weft("identity", "token", "create", "--data", fresh, ...args);
+  const web = ["--name", "web", "--namespace", "shop"];
+  writeFileSync(join(folder, "a-file"), "");
+  for (const [args, message] of [
+    [[...web, "--file", join(folder, "no/such.token")], /the folder .*\/no does not exist; make it first/],
+    [[...web, "--file", folder], /cannot be written: it is a folder; name a file in it/],
+    [[...web, "--file", join(folder, "a-file", "token")], /cannot be written: .*a-file is no folder/],
+    [[...web, "--ttl", "2d"], /lives 1 to 86400 seconds/],
+    [["--name", "Web", "--namespace", "shop"], /"Web" is no name/],
+    [[...web, "--trust-domain", "Shop"], /"Shop" is no trust domain/],
+  ] as const) {
+    const { code, stdout, stderr } = await create(...args);
+    assert.deepEqual([code, stdout], [1, ""], stderr);
+    assert.match(stderr, message);
+    assert.ok(!existsSync(fresh), stderr);
+  }
+  const file = join(folder, "good.token");
+  const made = await create(...web, "--file", file);
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(readFileSync(file, "utf8"), /^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$/);
 });
 
 test("a taken port is said, and ends with 1", async () => {

@@ -60,6 +60,13 @@ export interface OwnToken {
   readonly expiresAtS: number;
 }
 
+/** What is wrong with a token's life, or null. */
+export function lifeProblem(use: TokenUse, ttlS: number): string | null {
+  const ttlMaxS = use === "once" ? TTL_ONCE_MAX_S : TTL_FILE_MAX_S;
+  if (Number.isSafeInteger(ttlS) && ttlS >= TTL_MIN_S && ttlS <= ttlMaxS) return null;
+  return `a token ${use === "once" ? "for one certificate" : "for a file"} lives ${TTL_MIN_S} to ${ttlMaxS} seconds, not ${ttlS}`;
+}
+
 export class JoinTokens {
   readonly #key: CryptoKey;
   readonly #publicKey: CryptoKey;
@@ -91,12 +98,8 @@ export class JoinTokens {
 
   /** A signed token. Throws an Error when the order is out of bounds. */
   async create({ identity, use, ttlS, roots }: TokenOrder): Promise<string> {
-    const ttlMaxS = use === "once" ? TTL_ONCE_MAX_S : TTL_FILE_MAX_S;
-    if (!Number.isSafeInteger(ttlS) || ttlS < TTL_MIN_S || ttlS > ttlMaxS) {
-      throw new RangeError(
-        `a token ${use === "once" ? "for one certificate" : "for a file"} lives ${TTL_MIN_S} to ${ttlMaxS} seconds, not ${ttlS}`,
-      );
-    }
+    const problem = lifeProblem(use, ttlS);
+    if (problem !== null) throw new RangeError(problem);
     const nowS = Math.floor(this.#nowMs() / 1000);
     const pinned = roots.slice(0, TOKEN_ROOTS_MAX);
     return await new SignJWT({ trust_domain: identity.trustDomain, roots: pinned, use })

@@ -6,7 +6,7 @@
 // Only what the component's own key has signed is renewed without being named: a workload that may write its own token file must not get another
 // one's identity by asking for it there. Links are left alone.
 
-import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { accessSync, closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { readJoinToken, TOKEN_LENGTH_MAX } from "../../core/identity/join-token.ts";
 import type { JoinTokens, OwnToken } from "./join-tokens.ts";
@@ -56,11 +56,30 @@ export function renewTokenFile(path: string, token: string): void {
   removePrivateFile(`${path}${FRESH}`);
 }
 
-/** Writes the token into a file for its owner alone: in place where it is a token's already, and others cannot read it; else as a new file. Throws a FileProblem. */
-export function writeTokenFile(path: string, token: string): void {
+/** Whether a token can be written there, as far as that can be known before: the folder is there, and takes files. Throws a FileProblem. */
+export function checkTokenPlace(path: string): void {
   const folder = dirname(path);
   if (!existsSync(folder))
     throw new FileProblem(`${path} cannot be written: the folder ${folder} does not exist; make it first (mkdir -p ${folder})`);
+  if (!isFolder(folder)) throw new FileProblem(`${path} cannot be written: ${folder} is no folder`);
+  if (isFolder(path)) throw new FileProblem(`${path} cannot be written: it is a folder; name a file in it`);
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new FileProblem(`${path} cannot be written (${(error as NodeJS.ErrnoException).code}): this user may not write into ${folder}`);
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** Writes the token into a file for its owner alone: in place where it is a token's already, and others cannot read it; else as a new file. Throws a FileProblem. */
+export function writeTokenFile(path: string, token: string): void {
   if (isPrivateTokenFile(path)) renewTokenFile(path, token);
   else writePrivateFile(path, `${token}\n`);
 }

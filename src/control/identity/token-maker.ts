@@ -1,12 +1,12 @@
 // Join tokens made from outside the running component: from its data folder, or by its admin port.
 
 import type { TokenUse } from "../../core/identity/join-token.ts";
-import { identityProblem, isSameIdentity } from "../../core/identity/names.ts";
+import { DEFAULT_CONTROL_NAMESPACE, DEFAULT_TRUST_DOMAIN, identityProblem, isSameIdentity } from "../../core/identity/names.ts";
 import type { RotationSettings } from "../../core/identity/rotation.ts";
 import { askAdmin } from "./admin-client.ts";
 import { openDataFolder, ownIdentity, readBundleFingerprints, writeBundle } from "./data-folder.ts";
 import { lockFolder } from "./data-lock.ts";
-import { JoinTokens } from "./join-tokens.ts";
+import { JoinTokens, lifeProblem } from "./join-tokens.ts";
 import { KeptAuthority } from "./kept-authority.ts";
 import { FileProblem } from "./private-files.ts";
 
@@ -29,6 +29,13 @@ export interface WorkloadOrder {
 export interface IdentityFolder {
   /** Throws a RangeError that says what is wrong with the order. */
   createToken(order: WorkloadOrder): Promise<string>;
+}
+
+/** What can be told of an order without a folder, so that none is laid out for one that is refused. Throws a RangeError. */
+export function checkOrder({ name, namespace, use, ttlS }: WorkloadOrder, trustDomain: string = DEFAULT_TRUST_DOMAIN): void {
+  const identity = { account: name, namespace, controlNamespace: DEFAULT_CONTROL_NAMESPACE, trustDomain };
+  const problem = identityProblem(identity) ?? lifeProblem(use, ttlS);
+  if (problem !== null) throw new RangeError(problem);
 }
 
 /** Opens the folder, laying it out when it is new. Rejects with a FileProblem. */
