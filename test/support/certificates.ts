@@ -4,10 +4,10 @@
 // An authority signs leaves for names and addresses, and further authorities. No serials that matter, no revocation.
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { removeFolder, temporaryFolder } from "./temporary-folder.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -187,7 +187,7 @@ export class CertificateFiles {
   readonly key: string;
 
   constructor(content: Certificate) {
-    this.folder = mkdtempSync(join(tmpdir(), "weft-cert-"));
+    this.folder = temporaryFolder("weft-cert-");
     this.cert = join(this.folder, "tls.crt");
     this.key = join(this.folder, "tls.key");
     this.write(content);
@@ -209,6 +209,6 @@ export class CertificateFiles {
   }
 
   remove(): void {
-    rmSync(this.folder, { recursive: true, force: true });
+    removeFolder(this.folder);
   }
 }

@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { askAdmin } from "../../src/control/identity/admin-client.ts";
 import { openIdentityFolder } from "../../src/control/identity/token-maker.ts";
+import { removeFolder, temporaryFolder } from "./temporary-folder.ts";
 import { waitUntil } from "./wait.ts";
 
 const MAIN = process.env.WEFT_TEST_MAIN ?? fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -29,7 +29,7 @@ export class IdentityProcess {
   #adminPort = 0;
 
   private constructor({ args = [], environment = {} }: IdentityProcessOptions) {
-    this.#parent = mkdtempSync(join(tmpdir(), "weft-identity-"));
+    this.#parent = temporaryFolder("weft-identity-");
     this.data = join(this.#parent, "data");
     const all = ["identity-controller", "--data", this.data, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", ...args];
     this.#child = spawn(process.execPath, [MAIN, ...all], {
@@ -37,7 +37,8 @@ export class IdentityProcess {
       env: { ...process.env, NODE_OPTIONS: "", ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    process.once("exit", () => this.#child.kill("SIGKILL"));
+    // Before its folder is removed.
+    process.prependOnceListener("exit", () => this.#child.kill("SIGKILL"));
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
       stream.on("data", (chunk: Buffer) => {
         this.#log += chunk.toString("utf8");
@@ -104,6 +105,6 @@ export class IdentityProcess {
   /** The last resort, when a test has failed. */
   kill(): void {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGKILL");
-    rmSync(this.#parent, { recursive: true, force: true });
+    removeFolder(this.#parent);
   }
 }

@@ -3,15 +3,15 @@
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, renameSync, writeFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { MeshFiles } from "./mesh-files.ts";
 import { Metrics } from "./metrics.ts";
 import { freePorts } from "./ports.ts";
 import { listenerNames, type ProxyOptions, type ProxyPorts, proxyConfig } from "./proxy-config.ts";
+import { removeFolder, temporaryFolder } from "./temporary-folder.ts";
 import { isPair, splitOptions } from "./topology.ts";
 import { waitUntil } from "./wait.ts";
 
@@ -22,12 +22,11 @@ const MAIN = process.env.WEFT_TEST_MAIN ?? join(ROOT, "dist/cli/main.js");
 /** A port may be taken between our look and the proxy's bind. */
 const START_ATTEMPTS = 3;
 
-/** Proxies that run: a test file that times out gets SIGTERM and must not leave them behind. */
+/** Proxies that run: a test file that ends, or times out, must not leave them behind. */
 const running = new Set<ChildProcess>();
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
-process.once("SIGTERM", () => process.exit(143));
 
 export interface AdminAnswer {
   readonly status: number;
@@ -47,7 +46,7 @@ export class ProxyProcess {
   private constructor(options: ProxyOptions, ports: ProxyPorts) {
     this.#options = options;
     this.#all = ports;
-    this.#folder = mkdtempSync(join(tmpdir(), "weft-test-"));
+    this.#folder = temporaryFolder("weft-test-");
     this.#write(options);
     this.#child = spawn(process.execPath, [MAIN, "proxy", "--config", join(this.#folder, "proxy.yaml")], {
       cwd: this.#folder,
@@ -234,7 +233,7 @@ export class ProxyProcess {
     this.#behind?.kill();
     this.#files?.remove();
     if (!this.hasExited) this.#child.kill("SIGKILL");
-    rmSync(this.#folder, { recursive: true, force: true });
+    removeFolder(this.#folder);
   }
 
   #write(options: ProxyOptions): void {

@@ -1,12 +1,12 @@
 // `weft run` as a process of its own, from the built command line, with what it starts: its proxy and its command are found in /proc.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { removeFolder, temporaryFolder } from "./temporary-folder.ts";
 import { waitUntil } from "./wait.ts";
 
 export const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -111,7 +111,7 @@ export class WeftRun {
 
 /** An origin, a folder for files and the proxy's configuration in it. */
 export class RunPlace {
-  readonly folder = mkdtempSync(join(tmpdir(), "weft-run-"));
+  readonly folder = temporaryFolder("weft-run-");
   readonly #origins: Server[] = [];
 
   /** An HTTP server that answers with its name and the path. */
@@ -149,7 +149,7 @@ spec: {endpoints: [{address: "127.0.0.1:${originPort}"}]}
   }
 
   remove(): void {
-    rmSync(this.folder, { recursive: true, force: true });
+    removeFolder(this.folder);
     for (const server of this.#origins) {
       server.close();
       server.closeAllConnections();

@@ -1,7 +1,6 @@
 // An identity component within the test's process: a folder of its own, free ports, short lives where a test wants them.
 
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { IdentityLog } from "../../../src/control/identity/authority.ts";
 import { IdentityController } from "../../../src/control/identity/identity-controller.ts";
@@ -9,6 +8,7 @@ import type { ControllerSettings } from "../../../src/control/identity/identity-
 import { DEFAULT_ROTATION, openIdentityFolder } from "../../../src/control/identity/token-maker.ts";
 import type { RotationSettings } from "../../../src/core/identity/rotation.ts";
 import type { TokenUse } from "../../../src/core/identity/join-token.ts";
+import { removeFolder, temporaryFolder } from "../../support/temporary-folder.ts";
 import { connect, type Connection } from "./identity-client.ts";
 
 export interface ComponentOptions extends Partial<Omit<ControllerSettings, "rotation">> {
@@ -27,12 +27,13 @@ export class IdentityComponent {
   controller!: IdentityController;
   readonly #options: ComponentOptions;
   readonly #connections: Connection[] = [];
-  readonly #parent: string;
+  /** Null: the folder is the test's. */
+  readonly #own: string | null;
 
   private constructor(options: ComponentOptions) {
     this.#options = options;
-    this.#parent = mkdtempSync(join(tmpdir(), "weft-identity-"));
-    this.folder = options.data ?? join(this.#parent, "data");
+    this.#own = options.data === undefined ? temporaryFolder("weft-identity-") : null;
+    this.folder = options.data ?? join(this.#own!, "data");
   }
 
   static async start(options: ComponentOptions = {}): Promise<IdentityComponent> {
@@ -96,6 +97,6 @@ export class IdentityComponent {
 
   async remove(): Promise<void> {
     await this.stop();
-    rmSync(this.#parent, { recursive: true, force: true });
+    if (this.#own !== null) removeFolder(this.#own);
   }
 }
