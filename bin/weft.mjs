@@ -1,4 +1,12 @@
-#!/usr/bin/env node
+#!/bin/sh
+":" /*
+# For the shell, which becomes Node. It sees whether SIGHUP is ignored (nohup): Node gives every signal its default action back before any code of ours runs.
+while read -r name value; do
+  case "$name $value" in SigIgn:*[13579bdf]) export WEFT_SIGHUP=ignored ;; esac
+done </proc/self/status
+exec node "$0" "$@"
+*/
+
 // Starts the command line. Old syntax only: an older Node has to be able to read this file in order to say that it is too old.
 
 var version = process.versions.node.split(".");

@@ -4,16 +4,18 @@
 // for, the command line library (2.5 MB of private memory) is loaded to say so. Exit codes: 0, 1, and 64 for a proxy
 // whose configuration or options are wrong (as Linkerd's proxy).
 
+import { keepHangUpIgnored } from "./hang-up.ts";
 import { readProxyArguments } from "./proxy-arguments.ts";
 import { readRunArguments } from "./run/run-arguments.ts";
 
+const isHangUpIgnored = keepHangUpIgnored(process.env);
 const [command, ...rest] = process.argv.slice(2);
 const options = command === "proxy" ? readProxyArguments(rest) : null;
 const runOptions = command === "run" ? readRunArguments(rest) : null;
 
 if (runOptions !== null) {
   const { runRun } = await import("./run/run-command.ts");
-  process.exitCode = await runRun(runOptions);
+  process.exitCode = await runRun(runOptions, isHangUpIgnored);
 } else if (options !== null) {
   const { runProxyCommand } = await import("./proxy-command.ts");
   process.exitCode = await runProxyCommand(options);

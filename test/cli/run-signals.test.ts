@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { freePorts } from "../support/ports.ts";
 import { waitUntil } from "../support/wait.ts";
+import { WEFT } from "../support/weft-command.ts";
 import { childrenOf, isRunning, PATIENCE_MS, RunPlace, WeftRun } from "../support/weft-run.ts";
 
 const NODE = process.execPath;
@@ -88,6 +90,50 @@ describe("weft run and signals", () => {
     await run.said(/here/);
     run.child.kill("SIGINT");
     assert.equal((await run.end).code, 130);
+  });
+});
+
+describe("weft run and a hang-up", () => {
+  /** Says what it ignores, as bits; SIGHUP is the lowest. */
+  const COMMAND = ["sh", "-c", "grep SigIgn /proc/$$/status; env | grep WEFT_SIGHUP; echo here $$; exec sleep 1000"];
+  /** The launcher takes the Node of PATH. */
+  const PATH = `${dirname(NODE)}:${process.env.PATH}`;
+  const env = { ...process.env, PATH, NODE_OPTIONS: undefined, NODE_TEST_CONTEXT: undefined, WEFT_CONFIG: undefined };
+
+  async function started(start: readonly string[]): Promise<{ run: WeftRun; commandPid: number; isIgnored: boolean }> {
+    const [port] = await freePorts(1);
+    run = new WeftRun(["--config", place.configure(port!, originPort), "--", ...COMMAND], { cwd: place.folder, start, env });
+    const commandPid = Number((await run.said(/here (\d+)/))[1]);
+    const [, mask] = /SigIgn:\s+([0-9a-f]+)/.exec(run.stdout)!;
+    assert.doesNotMatch(run.stdout, /WEFT_SIGHUP/);
+    return { run, commandPid, isIgnored: (Number.parseInt(mask!, 16) & 1) === 1 };
+  }
+
+  for (const [what, start] of [
+    ["nohup", ["nohup", WEFT]],
+    ["a shell that ignores SIGHUP", ["sh", "-c", `trap "" HUP; "$@"; exit $?`, "sh", WEFT]],
+  ] as const) {
+    it(`under ${what} neither ends, and the command ignores it, too`, async () => {
+      const { run, commandPid, isIgnored } = await started(start);
+      assert.ok(isIgnored);
+      const weftPid = childrenOf(run.pid).find(({ line }) => line.includes("weft.mjs run"))?.pid ?? run.pid;
+      for (const pid of [weftPid, commandPid]) process.kill(pid, "SIGHUP");
+      // Of two signals the lower number is handled first.
+      process.kill(weftPid, "SIGTERM");
+      const { code, stderr } = await run.end;
+      assert.equal(code, 143, stderr);
+      assert.ok(!isRunning(commandPid));
+    });
+  }
+
+  it("otherwise it goes to the command, and both end", async () => {
+    const { run, commandPid, isIgnored } = await started([WEFT]);
+    assert.ok(!isIgnored);
+    run.child.kill("SIGHUP");
+    const { code, stderr } = await run.end;
+    assert.equal(code, 129);
+    assert.ok(!isRunning(commandPid));
+    assert.doesNotMatch(stderr, /weft\.mjs:/, "the launcher's shell has nothing to say");
   });
 });
 

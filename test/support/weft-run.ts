@@ -44,15 +44,24 @@ export interface RunEnd {
   readonly stderr: string;
 }
 
+export interface WeftRunOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly stdin?: "pipe" | "ignore";
+  /** The words before `run`: Node and the built command line, unless it is something else. */
+  readonly start?: readonly string[];
+}
+
 export class WeftRun {
   readonly child: ChildProcess;
   readonly end: Promise<RunEnd>;
   readonly #out: Buffer[] = [];
   readonly #err: Buffer[] = [];
 
-  constructor(args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; stdin?: "pipe" | "ignore" } = {}) {
+  constructor(args: readonly string[], options: WeftRunOptions = {}) {
     const { WEFT_CONFIG: _, NODE_OPTIONS: _options, NODE_TEST_CONTEXT: _context, ...inherited } = process.env;
-    this.child = spawn(process.execPath, [MAIN, "run", ...args], {
+    const [file, ...before] = options.start ?? [process.execPath, MAIN];
+    this.child = spawn(file!, [...before, "run", ...args], {
       cwd: options.cwd,
       env: options.env ?? inherited,
       stdio: [options.stdin ?? "ignore", "pipe", "pipe"],

@@ -13,6 +13,7 @@ import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { constants as system } from "node:os";
 import { TOKEN_VARIABLE } from "../../config/config-source.ts";
 import { BAD_CONFIGURATION } from "../../config/problem.ts";
+import { ignoringHangUp } from "../hang-up.ts";
 import { commandMistake, spawnFailureCode } from "./command-file.ts";
 import { withHttpProxy } from "./http-proxy.ts";
 import { type FirstStart, KeptProxy } from "./kept-proxy.ts";
@@ -34,8 +35,8 @@ function say(text: string): void {
   }
 }
 
-/** Runs until the command and the proxy have ended; resolves to the exit code. */
-export async function runRun(options: RunOptions): Promise<number> {
+/** Runs until the command and the proxy have ended; resolves to the exit code. `isHangUpIgnored`: SIGHUP is nobody's, the command's neither. */
+export async function runRun(options: RunOptions, isHangUpIgnored: boolean): Promise<number> {
   const mistake = commandMistake(options.command[0]!, process.env.PATH);
   if (mistake !== null) {
     say(mistake.message);
@@ -43,7 +44,7 @@ export async function runRun(options: RunOptions): Promise<number> {
   }
   const logFd = openLog(options.proxyLog);
   if (logFd === null) return NOT_READY;
-  return await new Run(options, logFd).toEnd();
+  return await new Run(options, logFd, isHangUpIgnored).toEnd();
 }
 
 /** Where the proxy's output goes. A pipe or a terminal is opened anew, so that what the proxy does to it is not done to the command's. */
@@ -65,6 +66,7 @@ function openLog(path: string | null): number | null {
 
 class Run {
   readonly #options: RunOptions;
+  readonly #isHangUpIgnored: boolean;
   readonly #proxy: KeptProxy;
   /** At the start: with it, the command stays in this process's group. */
   readonly #hasTerminal = terminalState().isThere;
@@ -75,9 +77,12 @@ class Run {
     this.#onSignal = resolve;
   });
 
-  constructor(options: RunOptions, logFd: number) {
+  constructor(options: RunOptions, logFd: number, isHangUpIgnored: boolean) {
     this.#options = options;
-    for (const signal of SIGNALS) process.on(signal, () => this.#signal(signal));
+    this.#isHangUpIgnored = isHangUpIgnored;
+    for (const signal of SIGNALS) {
+      if (signal !== "SIGHUP" || !isHangUpIgnored) process.on(signal, () => this.#signal(signal));
+    }
     this.#proxy = new KeptProxy(options.proxy, logFd, say);
   }
 
@@ -121,7 +126,8 @@ class Run {
   }
 
   #runCommand(env: NodeJS.ProcessEnv): Promise<number> {
-    const [file, ...args] = this.#options.command as [string, ...string[]];
+    const commandLine = this.#options.command as [string, ...string[]];
+    const [file, ...args] = this.#isHangUpIgnored ? ignoringHangUp(commandLine) : commandLine;
     const command = spawn(file, args, { env, stdio: "inherit", detached: !this.#hasTerminal });
     this.#command = command;
     if (command.pid !== undefined) this.#proxy.tellCommand(command.pid);

@@ -23,7 +23,7 @@ export function addRun(program: Command, finish: Finish): void {
     .argument("[command...]")
     .addHelpText(
       "after",
-      "\nSIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 go to the command. A proxy that dies is started again.\n" +
+      "\nSIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 go to the command, SIGHUP not under nohup. A proxy that dies is started again.\n" +
         "Exit codes: the command's, 128 + n when signal n ended it; 126 and 127 for a command that cannot be run or found;\n" +
         "64 for a bad configuration, 125 when the proxy did not become ready. In the last four cases the command has not run.",
     )

@@ -22,7 +22,8 @@ export function lengthProblems(path: string, source: string): string[] {
   return [];
 }
 
-/** Names are kebab-case; a source begins with what it is (a test's name says what it tests). The protobuf generator has names of its own. */
+/** Names are kebab-case; a source begins with what it is (a test's name says what it tests). The protobuf generator has names of its own;
+ * the launcher's first comment is for the shell. */
 export function shapeProblems(path: string, source: string): string[] {
   const problems: string[] = [];
   if (
@@ -32,7 +33,7 @@ export function shapeProblems(path: string, source: string): string[] {
   )
     return [];
   if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+)*$/.test(basename(path))) problems.push(finding(path, 1, "file names are kebab-case"));
-  if (!path.endsWith(".test.ts") && !/^(#!.*\n)?(\/\/ \S|\/\*\*)/.test(source))
+  if (!path.endsWith(".test.ts") && !/^(#!.*\n)?(\/\/ \S|\/\*\*|":" \/\*\n# \S)/.test(source))
     problems.push(finding(path, 1, "begin with a comment: what the file is, what it refuses"));
   return problems;
 }
