@@ -22,6 +22,7 @@ import { DownstreamH1 } from "./downstream-h1.ts";
 import { DownstreamH2 } from "./downstream-h2.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
+import { isIdleForLong } from "./idle-drain.ts";
 import { MeshConnection } from "./mesh-connection.ts";
 import { type DialledUpstream, Relay } from "./relay.ts";
 import type { RelayEnd } from "./relay-end.ts";
@@ -267,7 +268,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       if (status !== 0) {
         this.#upstream = null;
         upstream.close(false);
-        endpoint.connectFailed(status);
+        endpoint.relayFailed(status, upstream.refusal ?? null);
         if (endpoint.isStraight) this.#end(true);
         return;
       }
@@ -362,8 +363,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   }
 
   drain(): void {
-    const { loop, shared } = this.#context;
-    if (this.#stash === null) this.#transport.deadlineAt = loop.now + shared.limits.drainIdleMs;
+    if (this.#stash === null && isIdleForLong(this.#context, this.#transport)) this.onDeadline();
   }
 
   /** What was dialled for a silent client is no longer its. */

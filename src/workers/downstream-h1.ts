@@ -26,6 +26,7 @@ import { Exchange } from "./exchange.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import { ResponseWriter } from "./h1-response-writer.ts";
 import type { HeadSlot } from "./h1-shared.ts";
+import { isIdleForLong } from "./idle-drain.ts";
 import { KeptBytes } from "./kept-bytes.ts";
 import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
 
@@ -572,11 +573,10 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
 
   // --- drain --------------------------------------------------------------------------------------------------------
 
-  /** No keep-alive any more. An idle client gets a moment: its next request may be on its way already. */
+  /** No keep-alive any more. A client that asked lately gets a moment: its next request may be on its way already. */
   drain(): void {
-    if (this.#phase === Phase.head && (this.#parser === null ? this.#kept.isEmpty : this.#parser.isBlank)) {
-      this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.drainIdleMs;
-    }
+    if (this.#phase !== Phase.head || !(this.#parser === null ? this.#kept.isEmpty : this.#parser.isBlank)) return;
+    if (isIdleForLong(this.#context, this.#transport)) this.#closeWhenSent();
   }
 
   recheck(): void {

@@ -1,7 +1,7 @@
 // One address of a service, as one worker sees it: is it ready, how fast is it, and its pools of connections.
 //
-// A connect that fails makes the endpoint not ready for a pause that doubles (reconnectBackoffMinMs to MaxMs, jittered); then it
-// is ready again, and the next request is the probe.
+// A connect that fails makes the endpoint not ready for a pause that doubles (from reconnectBackoffMinMs, jittered); then it is ready again,
+// and the next request is the probe. How long the pause may become depends on what trying costs: `#pauseMax`.
 //
 // A reload may bring thousands of endpoints, most of which are never used, and requests wait while they are made: until its first use
 // an endpoint is what a picker needs and no more.
@@ -14,7 +14,7 @@ import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import type { ClientPeer } from "./client-peer.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
-import { connectErrorId, errnoName, errnoOf, UV_ETIMEDOUT } from "./errno.ts";
+import { connectErrorId, errnoName, errnoOf, UV_ECONNREFUSED, UV_ETIMEDOUT } from "./errno.ts";
 import { H1Pool } from "./h1-pool.ts";
 import { H2Pool } from "./h2-pool.ts";
 import { dialMesh } from "./mesh-dial.ts";
@@ -24,7 +24,7 @@ import { PeerMetrics } from "./peer-metrics.ts";
 import type { PoolOwner } from "./pool-owner.ts";
 import type { MessageHead } from "../core/http/head.ts";
 import { MeshTunnel, tunnelHead } from "./mesh-tunnel.ts";
-import type { RelayEnd } from "./relay-end.ts";
+import type { RelayEnd, TunnelRefusal } from "./relay-end.ts";
 import { Transport, type TransportOwner } from "./transport.ts";
 import { UpstreamRaw } from "./upstream-raw.ts";
 import type { Waiter } from "./waiter-queue.ts";
@@ -38,6 +38,9 @@ const HTTP1_MARK_MS = 60_000;
 /** A connection that only closes proves nothing: a server that restarts does that, too. Two in a row are believed. */
 const UNSPOKEN_MAX = 2;
 
+/** An application that its proxy reached for so long behind a pause has come back: the next failure is the first of another row. */
+const RECOVERED_MS = 1_000;
+
 const NO_CONNECTIONS: H1Pool["stats"] = { connections: 0, idle: 0, waiting: 0 };
 
 /** What an endpoint needs of its service. */
@@ -48,6 +51,10 @@ export interface EndpointOwner {
   /** Who must be at an address; null: anybody. */
   identityOf(address: string): string | null;
   setReady(endpoint: Endpoint, isReady: boolean): void;
+  /** It has one endpoint. */
+  readonly hasOnlyOne: boolean;
+  /** Is another one ready than this? */
+  hasReadyBeside(endpoint: Endpoint): boolean;
   /** Not ready, because connecting to it failed: `reason` as in ECONNREFUSED. */
   connectFailed(endpoint: Endpoint, reason: string): void;
 }
@@ -65,6 +72,8 @@ export interface EndpointParts {
   readonly isMesh: boolean;
   /** The client chose this address itself: there is no other to go to, and it may try as often as it likes. */
   readonly isStraight: boolean;
+  /** It is what stands behind this proxy, not before it: the application. */
+  readonly isInbound: boolean;
   /** Mesh TLS carries it; false only in tests of what is within. */
   readonly isSecure: boolean;
   readonly metrics: EndpointMetrics;
@@ -94,7 +103,11 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
   #isHttp1Until = 0;
   /** Connections in a row that ended before they had said anything. */
   #unspoken = 0;
+  /** In a row, for the same reason. */
   #failures = 0;
+  #lastErrno = 0;
+  /** When the last pause was over, in milliseconds of the loop's clock. */
+  #resumedAt = Number.NEGATIVE_INFINITY;
   #readyTimer: NodeJS.Timeout | null = null;
   #tunnelHead: MessageHead | null = null;
 
@@ -276,19 +289,51 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     this.brokeHttp1();
     this.context.onConnectFailed(this.#owner.key, this.address, errno);
     this.#owner.connectFailed(this, errnoName(errno));
+    this.#pause(errno);
+  }
+
+  /**
+   * The other proxy is there and cannot reach its application. While others are ready, requests go to those; the last one is asked on: the proxy
+   * there hears first that its application is back.
+   */
+  applicationGone(): void {
+    if (!this.#owner.hasReadyBeside(this)) return;
+    // The connection stands, so no connect will tell that all is well.
+    if (this.context.loop.now - this.#resumedAt > RECOVERED_MS) this.#failures = 0;
+    this.#owner.setReady(this, false);
+    this.#pause(UV_ECONNREFUSED);
+  }
+
+  /** A relay's connection could not be made. `refusal`: what another proxy has said, null for nothing. */
+  relayFailed(errno: number, refusal: TunnelRefusal | null): void {
+    if (refusal === null || !refusal.isAnswer) this.connectFailed(errno);
+    else if (!refusal.isFinal) this.applicationGone();
+  }
+
+  #pause(errno: number): void {
     // Connects that failed together are one failure.
     if (this.#readyTimer !== null) return;
+    // Something has changed there: a process that was away and listens now, say.
+    if (errno !== this.#lastErrno) this.#failures = 0;
+    this.#lastErrno = errno;
     this.#failures++;
-    const { limits } = this.context.shared;
-    const pauseMax = this.isStraight ? limits.reconnectBackoffMinMs : limits.reconnectBackoffMaxMs;
-    const pause = Math.min(limits.reconnectBackoffMinMs * 2 ** (this.#failures - 1), pauseMax);
+    const pause = Math.min(this.context.shared.limits.reconnectBackoffMinMs * 2 ** (this.#failures - 1), this.#pauseMax(errno));
     const jittered = pause * (0.9 + 0.2 * this.context.random());
     this.#readyTimer = setTimeout(() => this.context.loop.run(() => this.#tryAgain()), jittered);
+  }
+
+  /** A refusal comes at once and costs nobody anything; a connect that times out costs a request a second. */
+  #pauseMax(errno: number): number {
+    const { reconnectBackoffMinMs, reconnectBackoffMaxMs, reconnectQuickMaxMs } = this.context.shared.limits;
+    if (this.isStraight || this.#used.isInbound) return reconnectBackoffMinMs;
+    if (errno !== UV_ECONNREFUSED && !this.#owner.hasOnlyOne) return reconnectBackoffMaxMs;
+    return Math.max(reconnectBackoffMinMs, Math.min(reconnectQuickMaxMs, reconnectBackoffMaxMs));
   }
 
   /** The next request is the probe. For a proxy of the mesh that requests went to lately it is a connection: none of them has to try. */
   #tryAgain(): void {
     this.#readyTimer = null;
+    this.#resumedAt = this.context.loop.now;
     if (this.#h2?.warm() !== true) this.#becomeReady();
   }
 

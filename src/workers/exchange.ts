@@ -7,7 +7,7 @@
 //
 //   idle --begin--> assigning --(upstream there)--> sent --(final head)--> responding --> done
 //                      |  ^                          |
-//                      |  +-- connect failed, reused connection closed, stream refused: once more
+//                      |  +-- connect failed, reused connection closed, stream refused, application not reached: once more
 //                      +----> answered by Weft itself (sendError) --> done
 
 import type { Buffer } from "node:buffer";
@@ -30,6 +30,7 @@ import type { ClientPeer } from "./client-peer.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
 import { GrpcCall } from "./grpc-call.ts";
+import { isUnreached } from "./mesh-peer-error.ts";
 import { RequestReplay } from "./request-replay.ts";
 import type { Route } from "./router.ts";
 import type { Service } from "./service.ts";
@@ -38,7 +39,7 @@ import type { Timed } from "./worker-loop.ts";
 
 const Phase = { idle: 0, assigning: 1, sent: 2, responding: 3, tunnel: 4, done: 5 } as const;
 
-/** Endpoints tried for one request whose connects fail. */
+/** Endpoints tried for one request whose connects fail, ours or those of the proxies there to their applications. */
 const CONNECT_ATTEMPTS_MAX = 3;
 
 /** Streams that may be refused unprocessed: when all endpoints of a service roll at once, each connection refuses one. */
@@ -157,7 +158,6 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.wantsHttp2 = wantsHttp2(head, route.protocol);
     this.takesHttp1 = route.protocol === "detect";
     this.#call = head.sentVersion === 20 && route.service !== null && isGrpc(head) ? this.#beginCall(head, route.service) : null;
-    this.#replay.begin(this.wantsHttp2);
     if (route.service === null || route.errorId !== 0) {
       this.#answerError(route.errorId, route.detail);
       return;
@@ -195,6 +195,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#phase = Phase.sent;
     this.#upstream = upstream;
     this.#metrics?.requestStarted();
+    if (!this.#sentBody) this.#replay.begin(this.wantsHttp2 || (this.#endpoint!.isMesh && !this.#service!.hasOnlyOne));
     const { edits } = this.#context;
     edits.hostFallback = this.#endpoint!.hostFallback;
     edits.forwardedFor = this.#forwardedFor;
@@ -315,12 +316,25 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
       this.#refuseUnswitched(head.status);
       return false;
     }
+    if (head.hasEdits && this.#endpoint!.isMesh) {
+      this.#errorId = this.#endpoint!.peerAnswered(head);
+      if (isUnreached(this.#errorId) && this.#leaveUnreached()) return false;
+    }
     this.#phase = Phase.responding;
     this.#status = head.status;
-    if (head.hasEdits && this.#endpoint!.isMesh) this.#errorId = this.#endpoint!.peerAnswered(head);
     this.#replay.drop();
     this.#call?.onResponseHead(head);
     return this.#downstream.sendResponseHead(head, framing);
+  }
+
+  /** The other proxy did not reach its application, so nothing of the request did. True: another endpoint gets it. */
+  #leaveUnreached(): boolean {
+    const endpoint = this.#endpoint!;
+    endpoint.applicationGone();
+    if (endpoint.isReady || this.#hasInformed || !this.#mayGoElsewhere(CONNECT_ATTEMPTS_MAX)) return false;
+    this.#upstream!.resetUpstream(ResetReason.refused);
+    this.#goElsewhere();
+    return true;
   }
 
   /** The service goes on with HTTP. A client of HTTP/2 would take any 2xx for the tunnel that it asked for (RFC 8441 section 5). */
@@ -408,12 +422,8 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
       this.#endpoint!.acquire(this, true);
       return;
     }
-    if (reason === ResetReason.refused && this.#mayGoElsewhere()) {
-      this.#attempts++;
-      this.#phase = Phase.assigning;
-      this.#context.counters.retried();
-      this.#leaveEndpoint();
-      this.#service!.assign(this);
+    if (reason === ResetReason.refused && this.#mayGoElsewhere(REFUSED_ATTEMPTS_MAX)) {
+      this.#goElsewhere();
       return;
     }
     const row = errorRow(errorId);
@@ -430,9 +440,19 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   }
 
   /** The upstream did not process the request: may another one get it, and is all of it still here? */
-  #mayGoElsewhere(): boolean {
-    if (this.#phase !== Phase.sent || this.#attempts + 1 >= REFUSED_ATTEMPTS_MAX) return false;
+  #mayGoElsewhere(attemptsMax: number): boolean {
+    if (this.#phase !== Phase.sent || this.#attempts + 1 >= attemptsMax) return false;
     return (this.#replay.isWhole || !this.#sentBody) && this.#service!.hasReady;
+  }
+
+  #goElsewhere(): void {
+    this.#upstream = null;
+    this.#attempts++;
+    this.#phase = Phase.assigning;
+    this.#errorId = 0;
+    this.#context.counters.retried();
+    this.#leaveEndpoint();
+    this.#service!.assign(this);
   }
 
   #endTunnel(): void {

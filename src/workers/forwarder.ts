@@ -218,6 +218,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       isMesh: identity !== null,
       isSecure: !this.#isMeshPlain,
       isStraight: isStraightKey(owner.key),
+      isInbound: directionOf(owner) === "inbound",
       hostFallback: Buffer.from(address, "latin1"),
       metrics: this.#endpointMetrics(owner, ...label, labels),
       transportMetrics: new TransportMetrics(this.#options.recorder, {

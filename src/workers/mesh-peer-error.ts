@@ -10,6 +10,14 @@ const REASON_CHARACTERS_MAX = 256;
 /** `[CODE] cause`, as Weft's proxies say it; Linkerd's say only what happened. */
 const CODE = /^\[(WEFT_[A-Z0-9_]{1,60})\]/;
 
+/** Nothing of the request reached the application: the proxy there could not connect to it, or has given up for now. */
+const UNREACHED: ReadonlySet<number> = new Set([ERRORS.WEFT_CONNECT_FAILED.id, ERRORS.WEFT_CONNECT_TIMEOUT.id, ERRORS.WEFT_FAIL_FAST.id]);
+
+/** `errorId`: what `peerErrorCode` found; 0 for nothing. */
+export function isUnreached(errorId: number): boolean {
+  return UNREACHED.has(errorId);
+}
+
 /** What the answer says, null when it is the application's own. */
 export function peerReason(head: MessageHead): string | null {
   for (let i = 0; i < head.count; i++) {

@@ -13,7 +13,7 @@ import { MessageHead } from "../core/http/head.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { errnoOf, UV_ECONNREFUSED, UV_ECONNRESET, UV_ETIMEDOUT } from "./errno.ts";
 import { peerReason } from "./mesh-peer-error.ts";
-import type { RelayEnd } from "./relay-end.ts";
+import type { RelayEnd, TunnelRefusal } from "./relay-end.ts";
 import { ReadMode, type TransportOwner } from "./transport.ts";
 import type { Waiter } from "./waiter-queue.ts";
 import type { Sweepable } from "./worker-loop.ts";
@@ -41,7 +41,7 @@ export class MeshTunnel implements RelayEnd, Waiter, Sweepable {
   readMode: ReadMode = ReadMode.adaptive;
   /** Of the answer. The relay's own deadlines are those of its client. */
   deadlineAt = 0;
-  refusal: { readonly reason: string; readonly isFinal: boolean } | null = null;
+  refusal: TunnelRefusal | null = null;
   isClosed = false;
 
   // Waiter.
@@ -89,20 +89,20 @@ export class MeshTunnel implements RelayEnd, Waiter, Sweepable {
   }
 
   onUnavailable(errorId: number, detail: string): void {
-    this.#refuse(errnoOf(errorId), detail, false);
+    this.#refuse(errnoOf(errorId), { reason: detail, isFinal: false, isAnswer: false });
   }
 
   sweep(now: number): void {
     if (this.deadlineAt === 0 || now < this.deadlineAt) return;
     this.#upstream?.resetUpstream(ResetReason.deadline);
     this.#upstream = null;
-    this.#refuse(UV_ETIMEDOUT, "no answer to CONNECT", false);
+    this.#refuse(UV_ETIMEDOUT, { reason: "no answer to CONNECT", isFinal: false, isAnswer: false });
   }
 
   /** Told later: this may be inside of a call of the owner's. */
-  #refuse(errno: number, reason: string, isFinal: boolean): void {
+  #refuse(errno: number, refusal: TunnelRefusal): void {
     this.#isAnswered();
-    this.refusal = { reason, isFinal };
+    this.refusal = refusal;
     this.#endpoint.context.loop.defer(() => {
       if (!this.isClosed) this.#onConnected(errno);
     });
@@ -127,7 +127,8 @@ export class MeshTunnel implements RelayEnd, Waiter, Sweepable {
   /** No tunnel. What the other proxy does not take, it will not take from elsewhere; an application that is not there may come back. */
   onResponseHead(head: MessageHead): boolean {
     const { status } = head;
-    this.#refuse(status === 504 ? UV_ETIMEDOUT : UV_ECONNREFUSED, `${status} ${peerReason(head) ?? "without a reason"}`, status < 500);
+    const reason = `${status} ${peerReason(head) ?? "without a reason"}`;
+    this.#refuse(status === 504 ? UV_ETIMEDOUT : UV_ECONNREFUSED, { reason, isFinal: status < 500, isAnswer: true });
     return false;
   }
 
@@ -155,7 +156,7 @@ export class MeshTunnel implements RelayEnd, Waiter, Sweepable {
       this.#isAnswered();
       this.#endpoint.acquireTunnel(this);
     } else if (this.refusal === null) {
-      this.#refuse(UV_ECONNRESET, errorRow(ERRORS.WEFT_UPSTREAM_RESET.id).cause, false);
+      this.#refuse(UV_ECONNRESET, { reason: errorRow(ERRORS.WEFT_UPSTREAM_RESET.id).cause, isFinal: false, isAnswer: false });
     }
   }
 

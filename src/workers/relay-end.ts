@@ -4,6 +4,14 @@ import type { Buffer } from "node:buffer";
 import type { Lease } from "../core/http/exchange.ts";
 import type { ReadMode, TransportOwner } from "./transport.ts";
 
+export interface TunnelRefusal {
+  readonly reason: string;
+  /** Neither will it later, nor does that say anything of the service's health. */
+  readonly isFinal: boolean;
+  /** It said so itself: the connection to it stands. */
+  readonly isAnswer: boolean;
+}
+
 export interface RelayEnd {
   /** Hears what comes. It is never called from inside a call of its own. */
   owner: TransportOwner;
@@ -15,8 +23,8 @@ export interface RelayEnd {
   readonly isCongested: boolean;
   /** Bytes that were written and have not left. */
   readonly unsentBytes: number;
-  /** Why another proxy does not open the tunnel. `isFinal`: neither will it later, nor does that say anything of the service's health. */
-  readonly refusal?: { readonly reason: string; readonly isFinal: boolean } | null;
+  /** Why another proxy does not open the tunnel. */
+  readonly refusal?: TunnelRefusal | null;
   write(buffer: Buffer, start: number, end: number, lease: Lease | null): void;
   flush(): void;
   pause(): void;

@@ -151,8 +151,10 @@ export class Relay implements TransportOwner, ClientConnection {
       this.#failed(ERRORS.WEFT_TUNNEL_REFUSED.id, `${endpoint.address}: ${refusal.reason}`);
       return;
     }
-    endpoint.connectFailed(status);
-    if (this.#attempts < CONNECT_ATTEMPTS_MAX && this.#service.hasReady && !this.#isClosed) {
+    endpoint.relayFailed(status, refusal);
+    // The only one whose proxy is there: it would say the same again.
+    const isLast = refusal?.isAnswer === true && endpoint.isReady;
+    if (this.#attempts < CONNECT_ATTEMPTS_MAX && this.#service.hasReady && !isLast && !this.#isClosed) {
       this.#dial();
       return;
     }

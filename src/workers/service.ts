@@ -69,6 +69,14 @@ export class Service implements EndpointOwner {
     return this.#picker.readyCount > 0;
   }
 
+  get hasOnlyOne(): boolean {
+    return this.endpoints.size === 1;
+  }
+
+  hasReadyBeside(endpoint: Endpoint): boolean {
+    return this.#picker.readyCount > (endpoint.readyIndex >= 0 ? 1 : 0);
+  }
+
   /** Requests that were assigned so far: tells whether the service is used. */
   assigned = 0;
 

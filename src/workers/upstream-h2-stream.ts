@@ -122,9 +122,10 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
   resetUpstream(_reason: ResetReason): void {
     const stream = this.#stream;
     if (stream === null) return;
+    const wasOver = stream.isClosed;
     stream.reset(H2Error.cancel);
     this.#finish();
-    this.#connection.countReset();
+    if (!wasOver) this.#connection.countReset();
     this.#connection.flush();
   }
 

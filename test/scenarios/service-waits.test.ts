@@ -61,7 +61,7 @@ describe("an endpoint that refused many connects at once", () => {
       protocol: "http1",
       services: { web: { endpoints: [`127.0.0.1:${port}`] } },
       // Doubled for each of them, the pause would be longer than any test.
-      limits: { reconnectBackoffMinMs: 100, reconnectBackoffMaxMs: 600_000 },
+      limits: { reconnectBackoffMinMs: 100, reconnectBackoffMaxMs: 600_000, reconnectQuickMaxMs: 600_000 },
     });
   });
   after(() => stopProxy(proxy));
@@ -82,6 +82,38 @@ describe("an endpoint that refused many connects at once", () => {
       await origin.stop();
     }
   });
+});
+
+/** Doubled so often, a pause of 100 ms would be three minutes: longer than a request waits for an endpoint. */
+const REFUSALS = 12;
+
+describe("an endpoint that refuses connects for a while", () => {
+  const limits = { reconnectBackoffMinMs: 100, reconnectBackoffMaxMs: 600_000, reconnectQuickMaxMs: 200 };
+  const web = { endpoints: ["127.0.0.1:1"] };
+  for (const [what, portOf, configure] of [
+    ["a service's", (proxy: ProxyProcess) => proxy.port, (address: string) => ({ services: { web: { endpoints: [address] } } })],
+    [
+      "an inbound listener's",
+      (proxy: ProxyProcess) => proxy.listener("inbound"),
+      // Not even reconnectQuickMaxMs: the application is on this host.
+      (target: string) => ({ services: { web }, inbound: { target }, limits: { ...limits, reconnectQuickMaxMs: 600_000 } }),
+    ],
+  ] as const) {
+    it(`is tried again all the time (${what}), and serves when it is there`, async () => {
+      const port = await closedPort();
+      const proxy = await ProxyProcess.start({ limits, ...configure(`127.0.0.1:${port}`) });
+      const ask = async (): Promise<number> => (await once(portOf(proxy), request("GET", "/"))).status;
+      // Each waits for the end of a pause and is then the one that tries.
+      for (let i = 0; i < REFUSALS; i++) assert.equal(await ask(), 502);
+      const origin = await startOrigin((x) => x.reply(200, "there"), { port });
+      try {
+        await waitUntil("the endpoint to serve", async () => (await ask()) === 200);
+      } finally {
+        await stopProxy(proxy);
+        await origin.stop();
+      }
+    });
+  }
 });
 
 const QUEUE_MAX = 20;

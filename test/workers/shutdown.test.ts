@@ -100,6 +100,32 @@ describe("shutdown", () => {
     );
   });
 
+  it("lets a connection go at once that has been idle for long, and answers one more request of a client that asked just now", async () => {
+    const limits = { drainIdleMs: 4_000 };
+    await withProxy(
+      { limits },
+      (exchange) => exchange.reply(200, "done"),
+      async (proxy) => {
+        const [old, silent] = [await connect(proxy.port), await connect(proxy.port)];
+        await old.send(request("GET", "/"));
+        await old.expectResponse();
+        await new Promise((resolve) => setTimeout(resolve, limits.drainIdleMs + 200));
+        const recent = await connect(proxy.port);
+        await recent.send(request("GET", "/"));
+        await recent.expectResponse();
+        proxy.signal("SIGTERM");
+        await Promise.all([old.expectEnd(), silent.expectEnd()]);
+        assert.equal(recent.isEnded, false);
+        await recent.send(request("GET", "/"));
+        const response = await recent.expectResponse();
+        assert.ok(response.headers.some(([name, value]) => name.toLowerCase() === "connection" && value === "close"));
+        await waitUntil("the end", () => proxy.hasExited);
+        assert.equal(proxy.exitCode, 0);
+        for (const wire of [old, silent, recent]) wire.destroy();
+      },
+    );
+  });
+
   // Story: both fell back to the idle timeout (a minute) when the drain had begun, and the proxy waited for it.
   it("does not wait for the idle timeout of a connection whose answer was under way, nor of one with an empty line behind its request", async () => {
     const gate = new Gate();
