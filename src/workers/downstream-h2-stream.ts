@@ -412,11 +412,11 @@ export class DownstreamH2Stream implements DownstreamStream, H2StreamOwner {
     const { limits } = this.#connection.context.shared;
     const { isMesh } = this.#connection;
     const queued = stream.queuedBytes;
-    // Another proxy gives credit when its client has read; who is too slow, it finds out itself, and nearer.
-    if (isMesh || queued === 0 || queued !== this.#stalledBytes) {
+    if (queued === 0 || queued !== this.#stalledBytes) {
       this.#stalledBytes = queued;
       this.#stalledSince = now;
-    } else if (now - this.#stalledSince > limits.writeDeadlineMs) {
+      // Another proxy gives credit when its client has read; who is too slow, it finds out itself, and nearer. It is waited for, not for ever.
+    } else if (now - this.#stalledSince > (isMesh ? limits.meshWriteDeadlineMs : limits.writeDeadlineMs)) {
       this.#connection.access.countError(ERRORS.WEFT_WRITE_DEADLINE.label);
       if (!this.#exchange.isIdle) this.#exchange.onDownstreamReset(ResetReason.deadline);
       this.resetDownstream(ResetReason.downstreamClosed);

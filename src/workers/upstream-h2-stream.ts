@@ -264,13 +264,15 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
       return;
     }
     const queued = stream.queuedBytes;
-    // Another proxy has the application's deadline, and gives credit when that has read.
-    if (this.#connection.isMesh || queued === 0 || queued !== this.#stalledBytes) {
+    if (queued === 0 || queued !== this.#stalledBytes) {
       this.#stalledBytes = queued;
       this.#stalledSince = now;
-    } else if (now - this.#stalledSince > this.#connection.context.shared.limits.writeDeadlineMs) {
-      this.#expire(ERRORS.WEFT_WRITE_STALLED.id);
+      return;
     }
+    const { context, isMesh } = this.#connection;
+    const { meshWriteDeadlineMs, writeDeadlineMs } = context.shared.limits;
+    // Another proxy has the application's deadline, and gives credit when that has read: it is waited for, not for ever.
+    if (now - this.#stalledSince > (isMesh ? meshWriteDeadlineMs : writeDeadlineMs)) this.#expire(ERRORS.WEFT_WRITE_STALLED.id);
   }
 
   #expire(errorId: number): void {
