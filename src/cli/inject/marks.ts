@@ -27,6 +27,11 @@ export function hasMarks(text: string): boolean {
   return ANY_MARK.test(text);
 }
 
+/** The first line that looks like a mark, from 0. */
+export function firstMark(text: string): number {
+  return splitLines(text.slice(0, ANY_MARK.exec(text)?.index ?? 0)).length;
+}
+
 /** A text's lines, each with its line end; the last one may have none. */
 export function splitLines(text: string): string[] {
   return text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
@@ -78,5 +83,8 @@ export function takeBack(text: string): { readonly text: string } | { readonly m
     }
   }
   if (regionLine !== null) return { mistake: "a part of weft inject begins here and does not end", mistakeLine: regionLine };
-  return { text: out.join("") };
+  const original = out.join("");
+  if (hasMarks(original))
+    return { mistake: "without what weft inject added, lines remain that look like its marks", mistakeLine: firstMark(text) };
+  return { text: original };
 }

@@ -3,7 +3,7 @@
 // Scalars keep how they were written (plain, quoted, block), because that decides what other programs take them for. Nodes that were copied know
 // their place in the text as long as it is the same file. Nothing here has anchors, aliases, comments or merge keys.
 
-import { Document, isAlias, isMap, isScalar, isSeq, Pair, Scalar, YAMLMap, YAMLSeq } from "yaml";
+import { Document, isAlias, isMap, isNode, isScalar, isSeq, Pair, Scalar, YAMLMap, YAMLSeq } from "yaml";
 import type { Alias, Node } from "yaml";
 import { DEPTH_MAX, NODES_MAX, Refusal } from "../../config/yaml-documents.ts";
 import { isNull, isPlain, startOf, textOf } from "./yaml-source.ts";
@@ -43,7 +43,10 @@ export class Expander {
       copy.items = node.items.map((item) => this.expand(item, depth + 1));
       return this.#place(node, copy);
     }
-    const copy = new Scalar(isNull(node) ? "null" : (textOf(node) ?? ""));
+    if (isScalar(node) && node.tag !== undefined && node.value !== null && typeof node.value !== "string")
+      throw new Refusal(startOf(node), `what stands behind ${node.tag} is not text`, "write it as text");
+    const isTagged = isScalar(node) && node.tag !== undefined;
+    const copy = new Scalar(isNull(node) && !isTagged ? "null" : (textOf(node) ?? ""));
     if (isScalar(node)) {
       if (node.type !== undefined) copy.type = node.type;
       return this.#place(node, copy);
@@ -87,6 +90,7 @@ export class Expander {
   }
 
   #place<T extends Tree>(node: Node, copy: T): T {
+    if (!isAlias(node) && node.tag !== undefined) copy.tag = node.tag;
     if (this.#keepsPlaces && node.range !== null && node.range !== undefined) copy.range = node.range;
     return copy;
   }
@@ -121,8 +125,13 @@ export function literal(text: string): Scalar {
 export function mapOf(entries: Readonly<Record<string, Tree | null>>, flow = false): YAMLMap {
   const map = new YAMLMap();
   map.flow = flow;
-  for (const [key, value] of Object.entries(entries)) if (value !== null) map.items.push(new Pair(plain(key), value));
+  for (const [key, value] of Object.entries(entries)) if (value !== null) map.items.push(new Pair(keyOf(key), value));
   return map;
+}
+
+/** What no reader takes for anything but text stands as it is. */
+function keyOf(text: string): Scalar {
+  return /^[A-Za-z_][\w./-]*$/.test(text) && !/^(?:y|yes|n|no|on|off|true|false|null)$/i.test(text) ? plain(text) : quoted(text);
 }
 
 /** A list; in one line unless told otherwise. */
@@ -144,7 +153,7 @@ export function valueAt(tree: unknown, key: string): Tree | null {
 export function withKey(map: YAMLMap, key: string, value: Tree): YAMLMap {
   const copy = withoutKeys(map, []);
   const at = copy.items.findIndex((item) => textOf(item.key) === key);
-  if (at < 0) copy.items.push(new Pair(plain(key), value));
+  if (at < 0) copy.items.push(new Pair(keyOf(key), value));
   else copy.items[at] = new Pair(copy.items[at]!.key, value);
   return copy;
 }
@@ -153,13 +162,19 @@ export function withKey(map: YAMLMap, key: string, value: Tree): YAMLMap {
 export function withoutKeys(map: YAMLMap, keys: readonly string[]): YAMLMap {
   const copy = new YAMLMap();
   copy.flow = map.flow ?? false;
+  if (map.tag !== undefined) copy.tag = map.tag;
   if (map.range !== undefined && map.range !== null) copy.range = map.range;
   copy.items = map.items.filter((item) => !keys.includes(textOf(item.key) ?? ""));
   return copy;
 }
 
-/** The same text for trees that mean the same to any reader of YAML: the order of keys does not count, quotes do. */
+/** The same text for trees that mean the same to any reader of YAML: the order of keys does not count, quotes and tags do. */
 export function canonical(tree: unknown): string {
+  const tag = isNode(tree) && !isAlias(tree) ? (tree.tag ?? "") : "";
+  return tag + untagged(tree);
+}
+
+function untagged(tree: unknown): string {
   if (isMap(tree)) {
     const entries = tree.items.map((item): [string, string] => [textOf(item.key) ?? "", canonical(item.value)]);
     return `{${entries
@@ -172,12 +187,16 @@ export function canonical(tree: unknown): string {
   return `${isScalar(tree) && isPlain(tree) ? "p" : "q"}${JSON.stringify(textOf(tree))}`;
 }
 
+/** Some readers of YAML refuse these, or end a line there. They are in text in double quotes if anywhere, or the output would not say what was planned. */
+const ODD_CHARACTER = /[\u007f-\u009f\u2028\u2029\ufeff]/g;
+
 /** The lines of a tree as block YAML, each with `indent` before it. */
 export function linesOf(tree: Tree, indent: string): string[] {
   const document = new Document(null, { schema: "failsafe", version: "1.2" });
   document.contents = tree as typeof document.contents;
   const text = document.toString({ lineWidth: 0, flowCollectionPadding: false });
   return text
+    .replace(ODD_CHARACTER, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
     .replace(/\n$/, "")
     .split("\n")
     .map((line) => (line === "" ? "" : indent + line));

@@ -7,13 +7,13 @@ import type { YAMLMap } from "yaml";
 import type { Problem } from "../../../config/problem.ts";
 import { Refusal } from "../../../config/yaml-documents.ts";
 import { type Injection, type InjectOptions, type Outcome, refused, type Source, type TokenWorkload, unchanged } from "../injection.ts";
-import { applyEdits, hasMarks, takeBack } from "../marks.ts";
+import { applyEdits, firstMark, hasMarks, takeBack } from "../marks.ts";
 import { canonical, mapOf, plain, quoted, type Tree, valueAt, withKey, withoutKeys } from "../tree.ts";
 import { pairOf } from "../yaml-source.ts";
 import { type ComposeFile, type ComposeService, readCompose } from "./compose-file.ts";
 import { changedServices, editsOf, type Wanted } from "./edit.ts";
-import { meshedService, partServices, secretOf } from "./parts.ts";
-import { MESH_NETWORK, partsOf, planServices, PROXY_UID, type ServicePlan } from "./plan.ts";
+import { meshedService, partServices } from "./parts.ts";
+import { MESH_NETWORK, partsOf, planServices, PROXY_UID, secretOf, type ServicePlan } from "./plan.ts";
 import { labelOf, SERVICE_LABEL } from "./settings.ts";
 import { sidecarConfig } from "./sidecar-config.ts";
 
@@ -37,10 +37,10 @@ const CONFIG_BYTES_MAX = 128 * 1024 - 64;
 /** Injects the services of a compose file. */
 export function injectCompose(source: Source, options: InjectOptions): Injection {
   if (!hasMarks(source.text)) return injectPlain(source, options);
-  const original = takeBack(source.text);
-  if ("mistake" in original) return refused([markProblem(source, original.mistake, original.mistakeLine)]);
   const current = readCompose(source);
   if ("problems" in current) return refused(current.problems);
+  const original = originalOf(source, current.file);
+  if ("mistake" in original) return refused([markProblem(source, original.mistake, original.mistakeLine)]);
   const again = injectPlain({ file: source.file, text: original.text }, options);
   if (again.text === null) return again;
   const done = new Set(current.file.services.map(({ effective }) => labelOf(effective, SERVICE_LABEL)));
@@ -70,14 +70,25 @@ export function uninjectCompose(source: Source): Injection {
       services.map(({ name }) => outcome(name, "skipped", "it is not injected")),
     );
   }
-  const original = takeBack(source.text);
+  const original = originalOf(source, current.file);
   if ("mistake" in original) return refused([markProblem(source, original.mistake, original.mistakeLine)]);
   const before = readCompose({ file: source.file, text: original.text }, false);
   if ("problems" in before) return refused(before.problems);
+  const left = before.file.services.find(({ effective }) => labelOf(effective, SERVICE_LABEL) !== null);
+  if (left !== undefined) {
+    const message = `${left.name} was made by weft inject, but stands outside of its marks (#weft+begin and #weft+end)`;
+    return refused([{ ...markProblem(source, message, 0), line: 0, column: 0 }]);
+  }
   const outcomes = before.file.services.map(({ name }) =>
     meshed.has(name) ? outcome(name, "uninjected", null) : outcome(name, "skipped", "it is not injected"),
   );
   return { text: original.text, outcomes, problems: [], workloads: [], notes: [] };
+}
+
+/** What was there before. Lines like marks in a file of which nothing is Weft's are the file's own: they are not taken away. */
+function originalOf(source: Source, { services }: ComposeFile): ReturnType<typeof takeBack> {
+  if (services.some(({ effective }) => labelOf(effective, SERVICE_LABEL) !== null)) return takeBack(source.text);
+  return { mistake: "this line looks like a mark of weft inject, but no service here is injected", mistakeLine: firstMark(source.text) };
 }
 
 function injectPlain(source: Source, options: InjectOptions): Injection {

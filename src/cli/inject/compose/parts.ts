@@ -8,7 +8,17 @@ import { additionalEnv, bytesOf, cpusOf } from "../linkerd-settings.ts";
 import { listOf, literal, mapOf, plain, quoted, type Tree, valueAt, withKey, withoutKeys } from "../tree.ts";
 import { textOf } from "../yaml-source.ts";
 import { parseDurationMs } from "../../../core/util/duration.ts";
-import { ADMIN_PORT, IDENTITY_SERVICE, INBOUND_PORT, MESH_NETWORK, OUTBOUND_PORT, partsOf, PROXY_UID, type ServicePlan } from "./plan.ts";
+import {
+  ADMIN_PORT,
+  IDENTITY_SERVICE,
+  INBOUND_PORT,
+  MESH_NETWORK,
+  OUTBOUND_PORT,
+  partsOf,
+  PROXY_UID,
+  secretOf,
+  type ServicePlan,
+} from "./plan.ts";
 import { PART_LABEL, SERVICE_LABEL } from "./settings.ts";
 import { TOKEN_SECRET } from "./sidecar-config.ts";
 
@@ -19,11 +29,6 @@ const MOVED = ["ports", "expose", "dns", "dns_search", "dns_opt", "extra_hosts",
 const STOP_MARGIN_S = 10;
 /** Linkerd's grace period and Weft's: milliseconds. */
 const GRACE_DEFAULT_MS = 120_000;
-
-/** Name of the compose secret with the service's token. */
-export function secretOf({ meshName }: ServicePlan): string {
-  return `weft-token-${meshName}`;
-}
 
 /** The service as it is behind its sidecar; `from` is what it was. */
 export function meshedService(from: YAMLMap, plan: ServicePlan): YAMLMap {

@@ -9,7 +9,7 @@ import { identityName, identityProblem } from "../../../core/identity/names.ts";
 import type { InjectOptions } from "../injection.ts";
 import { OPAQUE_PORTS } from "../linkerd-settings.ts";
 import { valueAt } from "../tree.ts";
-import { textOf } from "../yaml-source.ts";
+import { pairOf, textOf } from "../yaml-source.ts";
 import type { ComposeFile, ComposeService } from "./compose-file.ts";
 import { numberOf, portsOf, portsOfLabel } from "./ports.ts";
 import { JOB_LABEL, labelOf, PART_LABEL, readSettings, type ServiceSettings } from "./settings.ts";
@@ -25,6 +25,9 @@ export const INBOUND_PORT = "4143";
 export const ADMIN_PORT = "4191";
 /** Linkerd's control port: `weft init` lets it pass, so nothing else can be there. */
 const CONTROL_PORT = "4190";
+
+/** Of `user`; of an expression, the one that it has when nothing is set. */
+const USER_NUMBER = /^(?:\$\{[A-Za-z_][A-Za-z0-9_]*:?-)?0*([0-9]+)\}?(?::|$)/;
 
 const SKIPPED_PORTS_DEFAULT = "4567,4568";
 
@@ -53,10 +56,17 @@ export function partsOf(name: string): { readonly net: string; readonly init: st
   return { net: `${name}-net`, init: `${name}-init`, proxy: `${name}-proxy` };
 }
 
+/** Name of the compose secret with the service's token. */
+export function secretOf({ meshName }: Pick<ServicePlan, "meshName">): string {
+  return `weft-token-${meshName}`;
+}
+
 /** The plan of every service; adds warnings and errors to `problems`. */
 export function planServices(file: ComposeFile, options: InjectOptions, problems: Problem[]): ServicePlan[] {
   const plans = file.services.map((service) => planService(file, service, options, problems));
-  for (const plan of plans) if (plan.skipped === null) checkNames(file, plan, plans, problems);
+  const meshed = plans.filter(({ skipped }) => skipped === null);
+  for (const plan of meshed) checkNames(file, plan, plans, problems);
+  checkSecrets(file, meshed, problems);
   if (plans.some(({ skipped }) => skipped === null)) checkOwnNames(file, problems);
   return plans;
 }
@@ -139,7 +149,7 @@ function reasonToSkip(
   if (taken !== null) return taken;
   const uid = settings.get("proxy-uid") ?? PROXY_UID;
   const user = textOf(valueAt(effective, "user"));
-  if (user !== null && user.split(":")[0] === uid)
+  if (user !== null && USER_NUMBER.exec(user)?.[1] === uid)
     return `it runs as user ${uid}, the proxy's own: give it another user, or set config.linkerd.io/proxy-uid`;
   return nameProblem;
 }
@@ -194,6 +204,17 @@ function checkNames(file: ComposeFile, { service, meshName }: ServicePlan, plans
   if (same === undefined || same.service === service) return;
   const message = `the services ${same.service.name} and ${service.name} are both ${meshName} in identities`;
   problems.push(file.yaml.problemAt(service.pair.key, "error", message, "rename one of them"));
+}
+
+function checkSecrets({ yaml, root, expander }: ComposeFile, meshed: readonly ServicePlan[], problems: Problem[]): void {
+  const pair = pairOf(root, "secrets");
+  const secrets = pair === null ? null : expander.expand(pair.value);
+  for (const plan of meshed) {
+    const name = secretOf(plan);
+    if (!isMap(secrets) || !secrets.has(name)) continue;
+    const message = `the secret ${name} is in the way: ${plan.service.name} gets its token by that name`;
+    problems.push(yaml.problemAt(pair, "error", message, "rename it"));
+  }
 }
 
 function checkOwnNames({ yaml, networks, services }: ComposeFile, problems: Problem[]): void {
