@@ -17,7 +17,7 @@ import { readClientHello } from "../core/tcp/client-hello.ts";
 import { Detected, detectProtocol, isForForwardProxy } from "../core/tcp/detect.ts";
 import { isHttp2Server } from "../core/tcp/detect-server.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
-import { FOREIGN_TLS_CLIENT, PLAIN_CLIENT } from "./client-peer.ts";
+import { type ClientPeer, PLAIN_CLIENT } from "./client-peer.ts";
 import { DownstreamH1 } from "./downstream-h1.ts";
 import { DownstreamH2 } from "./downstream-h2.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -147,7 +147,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   /** Does the client come by mesh TLS? True: it does not, and what it speaks is the next question. */
   #decidePeer(buffer: Buffer, start: number, end: number): boolean {
     if (buffer[start] !== TLS_HANDSHAKE) {
-      this.#identify(false);
+      this.#identify(PLAIN_CLIENT);
       return true;
     }
     const hello = readClientHello(buffer, start, end);
@@ -156,7 +156,9 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       return false;
     }
     if (hello === "malformed" || hello.serverName === null || hello.serverName !== this.#context.mesh.name) {
-      this.#identify(detectProtocol(buffer, start, end) === Detected.tls);
+      const isTls = detectProtocol(buffer, start, end) === Detected.tls;
+      const serverName = hello === "malformed" ? null : hello.serverName;
+      this.#identify(isTls ? this.#context.foreignTls.get(serverName) : PLAIN_CLIENT);
       return true;
     }
     this.#isDecided = true;
@@ -168,8 +170,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     return false;
   }
 
-  #identify(isForeignTls: boolean): void {
-    const peer = isForeignTls ? FOREIGN_TLS_CLIENT : PLAIN_CLIENT;
+  #identify(peer: ClientPeer): void {
     this.#listener = this.#owner.identified(this, this.#transport, this.#listener, peer);
   }
 
@@ -177,7 +178,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   get #declared(): Detected {
     const { protocol } = this.#listener.snapshot;
     if (protocol === "opaque") return Detected.opaque;
-    if (this.#transport.peer === FOREIGN_TLS_CLIENT) return Detected.tls;
+    if (this.#transport.peer.labels.tls === "opaque") return Detected.tls;
     return protocol === "http1" ? Detected.http1 : Detected.http2;
   }
 
@@ -295,7 +296,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       return;
     }
     this.#isDecided = true;
-    if (!this.#listener.isDecided) this.#identify(false);
+    if (!this.#listener.isDecided) this.#identify(PLAIN_CLIENT);
     if (!this.#isAdmitted()) return;
     this.#context.counters.detected(this.#listener.snapshot.direction, "read_timeout");
     const next = new Relay(this.#context, this.#listener, this.#owner, this.#transport, service, false);
@@ -336,7 +337,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     }
     // All that will ever come is here, and it is no HTTP.
     this.#isDecided = true;
-    if (!this.#listener.isDecided) this.#identify(false);
+    if (!this.#listener.isDecided) this.#identify(PLAIN_CLIENT);
     const service = this.#service();
     if (service === null || service.isHttpOnly) {
       this.#refuse("incomplete first line");
@@ -351,7 +352,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   onDeadline(): void {
     const { gate, isDecided } = this.#listener;
     if (gate?.current.admits(this.#transport) === false) {
-      if (!isDecided) this.#identify(false);
+      if (!isDecided) this.#identify(PLAIN_CLIENT);
       this.#isAdmitted();
     }
     this.cut();

@@ -6,7 +6,7 @@ import type { Random } from "../core/util/random.ts";
 import type { ListenerSnapshot } from "../config/snapshot.ts";
 import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
-import type { PeerLabels } from "./client-peer.ts";
+import type { ForeignTlsClients, PeerLabels } from "./client-peer.ts";
 import type { EndpointOwner, EndpointParts } from "./endpoint.ts";
 import type { LogFields, LogLevel } from "./forwarder-types.ts";
 import type { H1Shared } from "./h1-shared.ts";
@@ -25,6 +25,7 @@ export interface ForwarderContext {
   readonly random: Random;
   readonly router: Router;
   readonly mesh: MeshTls;
+  readonly foreignTls: ForeignTlsClients;
   readonly counters: Counters;
   /** Requests may carry on, but every answer says close. */
   readonly isDraining: boolean;

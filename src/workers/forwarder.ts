@@ -16,7 +16,7 @@ import { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import { createRandom, type Random } from "../core/util/random.ts";
 import { AccessLogWriter } from "./access-log-writer.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
-import type { ClientPeer, PeerLabels } from "./client-peer.ts";
+import { type ClientPeer, ForeignTlsClients, type PeerLabels } from "./client-peer.ts";
 import { DetectConnection } from "./detect-connection.ts";
 import { DownstreamH1 } from "./downstream-h1.ts";
 import { DownstreamH2 } from "./downstream-h2.ts";
@@ -58,6 +58,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
   readonly random: Random = createRandom((Math.random() * 0x7fffffff) | 0);
   readonly router: Router;
   readonly mesh: MeshTls;
+  readonly foreignTls = new ForeignTlsClients();
   readonly counters: Counters;
   readonly edits: { -readonly [K in keyof RequestEdits]: RequestEdits[K] } = {
     hostFallback: Buffer.alloc(0),

@@ -92,7 +92,7 @@ export class InboundGate {
     const isAnyAddress = this.#rules.every(({ networks }) => networks === null);
     const address = isAnyAddress ? null : parseAddress(transport.peerAddress().address);
     const rule = authorize(this.#rules, { address, identity });
-    const key = `${rule === null ? -1 : this.#rules.indexOf(rule)} ${labels.tls} ${labels.client_id ?? ""} ${labels.no_tls_reason ?? ""}`;
+    const key = `${rule === null ? -1 : this.#rules.indexOf(rule)} ${labels.tls} ${labels.client_id ?? ""} ${labels.no_tls_reason ?? ""} ${labels.sni ?? ""}`;
     const known = this.#passes.get(key);
     if (known !== undefined) return known;
     if (this.#passes.size >= PASSES_MAX) this.#passes.clear();

@@ -27,7 +27,7 @@ export class PeerStates {
       this.#states.set(listener, states);
     }
     const { labels } = peer;
-    const key = `${labels.tls} ${labels.client_id ?? ""} ${labels.no_tls_reason ?? ""}`;
+    const key = `${labels.tls} ${labels.client_id ?? ""} ${labels.no_tls_reason ?? ""} ${labels.sni ?? ""}`;
     const known = states.get(key);
     if (known !== undefined) return known;
     if (states.size < STATES_MAX || peer.identity === null) {

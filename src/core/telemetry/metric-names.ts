@@ -42,6 +42,7 @@ const TRANSPORT = [
   "tls",
   "no_tls_reason",
   "client_id",
+  "sni",
   "server_id",
 ] as const;
 
@@ -50,6 +51,8 @@ const AUTHZ_TARGET = ["target_addr", "target_ip", "target_port", "srv_group", "s
 const AUTHZ_ROUTE = ["route_group", "route_kind", "route_name"] as const;
 const AUTHZ_RULE = ["authz_group", "authz_kind", "authz_name"] as const;
 const AUTHZ_CLIENT = ["tls", "no_tls_reason", "client_id"] as const;
+/** Of opaque connections, which may be an application's own TLS. */
+const AUTHZ_TCP_CLIENT = [...AUTHZ_CLIENT, "sni"] as const;
 
 export const METRICS = {
   request_total: { type: "counter", labels: ENDPOINT, help: "Requests sent to an endpoint." },
@@ -108,17 +111,17 @@ export const METRICS = {
   },
   inbound_tcp_authz_allow_total: {
     type: "counter",
-    labels: [...AUTHZ_TARGET, ...AUTHZ_RULE, ...AUTHZ_CLIENT],
+    labels: [...AUTHZ_TARGET, ...AUTHZ_RULE, ...AUTHZ_TCP_CLIENT],
     help: "Inbound opaque connections that a policy admitted, by the rule that did.",
   },
   inbound_tcp_authz_deny_total: {
     type: "counter",
-    labels: [...AUTHZ_TARGET, ...AUTHZ_CLIENT],
+    labels: [...AUTHZ_TARGET, ...AUTHZ_TCP_CLIENT],
     help: "Inbound opaque connections that the policy refused.",
   },
   inbound_tcp_authz_terminate_total: {
     type: "counter",
-    labels: [...AUTHZ_TARGET, ...AUTHZ_CLIENT],
+    labels: [...AUTHZ_TARGET, ...AUTHZ_TCP_CLIENT],
     help: "Established inbound connections and tunnels that were cut because the policy changed.",
   },
 
