@@ -14,6 +14,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 ROOT=$PWD
+# What podman starts may outlive this script, as its name server does: it shall hold no descriptor of the caller's, a lock, say. 255 is bash's own.
+for fd in /proc/self/fd/*; do
+  fd=${fd##*/}
+  if ((fd > 2 && fd != 255)); then eval "exec $fd>&-"; fi
+done
 BASE=docker.io/library/node:22-bookworm-slim
 # Containers that are not healthy yet are asked so often, seconds; podman leaves that to systemd, which may not be there.
 HEALTH_SECONDS=0.5
