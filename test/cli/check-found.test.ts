@@ -61,9 +61,9 @@ function answerOf(url: string): unknown {
     return { State: { Status: status, ExitCode: 0 }, Config: { Entrypoint: [], Cmd: [] }, RestartCount: 0 };
   }
   const wanted = /com\.docker\.compose\.project=(\w+)/.exec(url)?.[1];
-  return containers.flatMap(({ project, part }, index) => {
+  return containers.flatMap(({ project, part, status }, index) => {
     const Labels = { "weft.dev/part": part, "weft.dev/service": "", "com.docker.compose.project": project };
-    return wanted === undefined || wanted === project ? [{ Id: String(index), Names: [`/${project}-${part}`], Labels }] : [];
+    return wanted === undefined || wanted === project ? [{ Id: String(index), Names: [`/${project}-${part}`], State: status, Labels }] : [];
   });
 }
 
@@ -156,6 +156,36 @@ describe("a container engine", () => {
         `there are meshes of several compose projects (blog, shop): choose one with --project; what answers on this host is looked at with --admin ${proxyPlace()}`,
       ],
     });
+  });
+});
+
+describe("several compose projects", () => {
+  const RUNNING: Container = { project: "blog", part: "net", status: "running" };
+
+  it("of which one runs are that one, and the others are named", async () => {
+    const mesh = await (await gathered({}, surroundings([IDENTITY, INIT, RUNNING, { ...IDENTITY, project: "blog" }])))();
+    assert.equal((await existence(mesh)).get("weft-existence-found")!.note, 'the compose project "blog"; nothing runs of "shop"');
+    assert.equal((await existence(mesh)).get("weft-existence-data-plane")!.problem?.[0], 'no proxy found in the compose project "blog"');
+    assert.deepEqual(
+      mesh.containers!.map(({ name }) => name),
+      ["blog-identity", "blog-net"],
+    );
+  });
+
+  it("of which some run are those to choose from", async () => {
+    for (const status of ["running", "restarting", "paused"]) {
+      const here = surroundings([RUNNING, IDENTITY, { ...IDENTITY, project: "cart", status }]);
+      assert.deepEqual(await findMesh({}, here), {
+        problems: ["there are meshes of several compose projects (blog, cart): choose one with --project"],
+      });
+    }
+  });
+
+  it("of which none runs are all to choose from", async () => {
+    for (const status of ["exited", "created", "dead", "removing"])
+      assert.deepEqual(await findMesh({}, surroundings([IDENTITY, { ...RUNNING, status }])), {
+        problems: ["there are meshes of several compose projects (blog, shop): choose one with --project"],
+      });
   });
 });
 

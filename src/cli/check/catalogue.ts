@@ -145,7 +145,7 @@ export const CHECKS = {
     title: "a mesh was found",
     fails: "fatal",
     means:
-      "Proxies that were named with `--admin`, containers with Weft's labels, or something at the usual ports of this host (127.0.0.1:4191 and 127.0.0.1:8089). Where was looked is said beside it. Init containers alone are no mesh.",
+      "Proxies that were named with `--admin`, containers with Weft's labels, or something at the usual ports of this host (127.0.0.1:4191 and 127.0.0.1:8089). Where was looked is said beside it. Init containers alone are no mesh. Of several compose projects the only one that runs is looked at.",
     remedy:
       "Name proxies with `--admin HOST:PORT`, the identity component with `--identity-admin` or `--data`, a compose project with `--project`.",
   },

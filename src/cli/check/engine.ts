@@ -12,6 +12,9 @@ const SERVICE_LABEL = "weft.dev/service";
 /** Both docker-compose and Docker Compose v2 set it, and podman-compose. */
 const PROJECT_LABEL = "com.docker.compose.project";
 
+/** States of a container that does nothing. */
+const ENDED: ReadonlySet<string> = new Set(["created", "exited", "dead", "removing"]);
+
 /** A command in a container: Node has to start there, on a machine that may be busy. */
 const EXEC_MS = 30_000;
 
@@ -52,10 +55,14 @@ export class Engine {
     return Number.isNaN(timeMs) ? null : { aheadMs: timeMs - (answer.askedAtMs + answer.answeredAtMs) / 2 };
   }
 
-  /** Compose projects that have containers of Weft's. */
-  async meshProjects(): Promise<string[]> {
-    const rows = await this.#rows([PART_LABEL]);
-    return [...new Set(rows.map(({ labels }) => labels[PROJECT_LABEL] ?? ""))].sort();
+  /** Compose projects that have containers of Weft's, by name; whether any of these runs, or is about to. */
+  async meshProjects(): Promise<{ readonly name: string; readonly runs: boolean }[]> {
+    const projects = new Map<string, boolean>();
+    for (const { labels, state } of await this.#rows([PART_LABEL])) {
+      const name = labels[PROJECT_LABEL] ?? "";
+      projects.set(name, projects.get(name) === true || !ENDED.has(state));
+    }
+    return [...projects].map(([name, runs]) => ({ name, runs })).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** Weft's containers of a project, those that have ended, too. */
@@ -98,13 +105,13 @@ export class Engine {
     return stdout;
   }
 
-  async #rows(labels: readonly string[]): Promise<{ id: string; name: string; labels: Record<string, string> }[]> {
+  async #rows(labels: readonly string[]): Promise<{ id: string; name: string; state: string; labels: Record<string, string> }[]> {
     const filters = encodeURIComponent(JSON.stringify({ label: labels }));
     const rows: unknown = JSON.parse((await this.#ask({ path: `/containers/json?all=true&filters=${filters}` })).body.toString("utf8"));
     return (Array.isArray(rows) ? rows : []).filter(isRecord).map((row) => {
       const [name = ""] = wordsOf(row["Names"]);
       const found = isRecord(row["Labels"]) ? (row["Labels"] as Record<string, string>) : {};
-      return { id: String(row["Id"]), name: name.replace(/^\//, ""), labels: found };
+      return { id: String(row["Id"]), name: name.replace(/^\//, ""), state: String(row["State"]), labels: found };
     });
   }
 

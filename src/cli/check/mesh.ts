@@ -62,14 +62,21 @@ export async function findMesh(options: MeshOptions, here: Surroundings = HERE):
 async function byEngine(engine: Engine, project: string | null, here: Surroundings): Promise<Gather | Refused> {
   if (project !== null) return async () => await containerMesh(engine, project);
   const projects = await engine.meshProjects();
-  const [only] = projects;
+  const running = projects.filter(({ runs }) => runs);
+  // What has been stopped, or what podman leaves of a project that was taken down, does not hide the one that runs.
+  const [only, ...others] = running.length > 0 ? running : projects;
   if (only === undefined) return byUsualPorts(here, "no container has Weft's labels");
   const leftOut = await optionsForHost(here);
-  if (projects.length > 1) {
+  if (others.length > 0) {
+    const names = [only, ...others].map(({ name }) => name).join(", ");
     const host = leftOut.length === 0 ? "" : `; what answers on this host is looked at with ${leftOut.join(" ")}`;
-    return { problems: [`there are meshes of several compose projects (${projects.join(", ")}): choose one with --project${host}`] };
+    return { problems: [`there are meshes of several compose projects (${names}): choose one with --project${host}`] };
   }
-  return async () => ({ ...(await containerMesh(engine, only)), leftOut });
+  const idle = projects.filter((project) => project !== only).map(({ name }) => JSON.stringify(name));
+  return async () => {
+    const mesh = await containerMesh(engine, only.name);
+    return { ...mesh, leftOut, soughtIn: [mesh.soughtIn, ...idle.map((name) => `nothing runs of ${name}`)].join("; ") };
+  };
 }
 
 interface NamedPlace {
