@@ -108,6 +108,13 @@ test("settings of the sidecar reach its container and its configuration", async 
   });
 });
 
+test("a limit that its sidecar would not start with counts for nothing, and is told", async () => {
+  const { services, stderr } = await inject(withLabels("config.linkerd.io/proxy-memory-limit=127Mi"));
+  assert.match(stderr, /warning: service "web": config\.linkerd\.io\/proxy-memory-limit is "127Mi", and counts for nothing/);
+  assert.match(stderr, /expected 128Mi or more/);
+  assert.equal(services["web-proxy"]!["mem_limit"], undefined);
+});
+
 test("ports that are skipped, opaque or for the mesh only are so on both sides", async () => {
   const { services } = await inject(
     withLabels(

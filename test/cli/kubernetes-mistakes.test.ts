@@ -61,6 +61,7 @@ describe("no output, because", () => {
       /^app\.yaml:1:1: pod "p": config\.linkerd\.io\/opaque-ports: "99999"; expected ports/,
     ],
     ["ports are too many", pod("{containers: [{name: a}]}", "{config.linkerd.io/opaque-ports: 1-60000}"), /more than 512 ports/],
+    ["a limit is too little", pod("{containers: [{name: a}]}", "{config.linkerd.io/proxy-memory-limit: 64Mi}"), /expected 128Mi or more/],
     ["a quantity is none", pod("{containers: [{name: a}]}", "{config.linkerd.io/proxy-cpu-limit: lots}"), /expected a quantity/],
     [
       "a policy is none",

@@ -14,6 +14,11 @@ export const INJECT_KEY = "linkerd.io/inject";
 /** Linkerd's default opaque ports: SMTP, MySQL, Galera, PostgreSQL, Redis, Elasticsearch's transport, Memcached. */
 export const OPAQUE_PORTS: readonly string[] = ["25", "587", "3306", "4444", "5432", "6379", "9300", "11211"];
 
+/** Bytes. A sidecar with one worker takes 80 to 95 MB while it starts, beside the pages of its program. */
+const MEMORY_LIMIT_MIN = 128 * 2 ** 20;
+/** What is expected of a limit below that. */
+export const ENOUGH_MEMORY = "128Mi or more: with less the kernel ends a sidecar while it starts";
+
 /** Settings that mean something for Weft, and how they are checked: null, or what is expected. */
 const SETTINGS: Readonly<Record<string, (text: string) => string | null>> = {
   "proxy-image": (text) => (text.trim() === "" ? "an image" : null),
@@ -31,7 +36,7 @@ const SETTINGS: Readonly<Record<string, (text: string) => string | null>> = {
   "proxy-cpu-request": cpu,
   "proxy-cpu-limit": cpu,
   "proxy-memory-request": memory,
-  "proxy-memory-limit": memory,
+  "proxy-memory-limit": (text) => memory(text) ?? (isTooLittleMemory(text) ? ENOUGH_MEMORY : null),
   "proxy-uid": (text) => (/^[1-9][0-9]{0,9}$/.test(text) ? null : "the number of a user, not root"),
   "proxy-gid": (text) => (/^[0-9]{1,10}$/.test(text) ? null : "the number of a group"),
   "proxy-admin-shutdown": (text) => (/^(?:enabled|disabled)$/.test(text) ? null : "enabled or disabled"),
@@ -111,6 +116,11 @@ const MEMORY_UNITS: Readonly<Record<string, number>> = { "": 1, k: 1e3, M: 1e6, 
 export function bytesOf(text: string): number | null {
   const match = /^([0-9]{1,12})(k|M|G|Ki|Mi|Gi)?$/.exec(text);
   return match === null || Number(match[1]) === 0 ? null : Number(match[1]) * MEMORY_UNITS[match[2] ?? ""]!;
+}
+
+/** A limit that a sidecar would not start with; false for what is no size here. */
+export function isTooLittleMemory(text: string): boolean {
+  return (bytesOf(text) ?? MEMORY_LIMIT_MIN) < MEMORY_LIMIT_MIN;
 }
 
 /** Names and values of a JSON list of `{name, value}`; null for anything else. */

@@ -8,7 +8,7 @@ import { DEFAULT_POLICIES } from "../../../core/policy/default-policy.ts";
 import type { DefaultPolicy } from "../../../core/policy/default-policy.ts";
 import { parseDurationMs } from "../../../core/util/duration.ts";
 import { parsePorts, parseSubnets } from "../../init/rules.ts";
-import { additionalEnv } from "../linkerd-settings.ts";
+import { additionalEnv, ENOUGH_MEMORY, isTooLittleMemory } from "../linkerd-settings.ts";
 import type { KubernetesInjectOptions } from "./options.ts";
 
 const PREFIX = /^config\.(?:(?:alpha|beta)\.)?linkerd\.io\//;
@@ -216,7 +216,9 @@ class Reader {
   quantities(kind: "request" | "limit"): Record<string, string> {
     const found: Record<string, string> = {};
     for (const what of ["cpu", "memory", "ephemeral-storage"]) {
-      const text = this.checked(`proxy-${what}-${kind}`, "", (given) => QUANTITY.test(given), "a quantity such as 100m or 64Mi");
+      const isLimit = what === "memory" && kind === "limit";
+      const isGood = (given: string) => QUANTITY.test(given) && !(isLimit && isTooLittleMemory(given));
+      const text = this.checked(`proxy-${what}-${kind}`, "", isGood, isLimit ? ENOUGH_MEMORY : "a quantity such as 100m or 64Mi");
       if (text !== "") found[what] = text;
     }
     return found;
