@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ListenerSnapshot } from "../../src/config/snapshot.ts";
-import { applicationOf } from "../../src/cli/run/application-watch.ts";
+import { ApplicationWatch, othersOf } from "../../src/cli/run/application-watch.ts";
 import { commandMistake } from "../../src/cli/run/command-file.ts";
 import { proxyAddress, withHttpProxy } from "../../src/cli/run/http-proxy.ts";
 import { readRunArguments } from "../../src/cli/run/run-arguments.ts";
@@ -97,26 +97,64 @@ test("names that were exempt stay so, and nothing else changes", () => {
   });
 });
 
+const ID = (letter: string): string => letter.repeat(64);
+const group = (path: string): string => `0::${path}\n`;
+const holder = { pid: 1, groups: group(`/../docker-${ID("a")}.scope`), uid: "2102", parent: 0 };
+const proxy = { pid: 7, groups: group("/"), uid: "2102", parent: 0 };
+const check = { pid: 90, groups: group("/"), uid: "2102", parent: 0 };
+const application = { pid: 20, groups: group(`/../docker-${ID("b")}.scope`), uid: "2102", parent: 0 };
+
 test("whose process it is, its control group says", () => {
-  const holder = { pid: 1, groups: "0::/../holder", uid: "2102", parent: 0 };
-  const proxy = { pid: 7, groups: "0::/", uid: "2102", parent: 0 };
-  const check = { pid: 90, groups: "0::/", uid: "2102", parent: 0 };
-  const application = { pid: 20, groups: "0::/../web", uid: "2102", parent: 0 };
-  assert.deepEqual(applicationOf([holder, proxy, check, application], 7), [application]);
-  assert.deepEqual(applicationOf([holder, proxy, check], 7), []);
+  assert.deepEqual(othersOf([holder, proxy, check, application], 7), { certain: [application], doubtful: [] });
+  assert.deepEqual(othersOf([holder, proxy, check], 7), { certain: [], doubtful: [] });
 });
 
-test("where control groups do not tell, the user says", () => {
+test("whoever is on the way into a container is in doubt: in the engine's group, in that of a container's keeper, in half of a container's", () => {
+  for (const groups of [
+    group("/../docker.service"),
+    group("/../../containerd.service"),
+    group(`/../libpod-conmon-${ID("a")}.scope`),
+    `1:cpu:/../docker-${ID("b")}.scope\n${group("/../docker.service")}`,
+  ]) {
+    const passing = { pid: 91, groups, uid: "0", parent: 0 };
+    assert.deepEqual(othersOf([holder, proxy, passing], 7), { certain: [], doubtful: [passing] });
+  }
+});
+
+test("where control groups name no containers, or do not tell them apart, all others are in doubt", () => {
+  const named = { ...holder, groups: group("/../web-net") };
+  const other = { ...application, groups: group("/../web") };
+  assert.deepEqual(othersOf([named, proxy, check, other], 7), { certain: [], doubtful: [other] });
   const all = [
-    { pid: 1, groups: "0::/", uid: "2102", parent: 0 },
-    { pid: 7, groups: "0::/", uid: "2102", parent: 0 },
-    { pid: 9, groups: "0::/", uid: "2102", parent: 0 },
-    { pid: 20, groups: "0::/", uid: "0", parent: 0 },
-    { pid: 30, groups: "0::/", uid: "0", parent: 1 },
+    { pid: 1, groups: group("/"), uid: "2102", parent: 0 },
+    { pid: 7, groups: group("/"), uid: "2102", parent: 0 },
+    { pid: 9, groups: group("/"), uid: "2102", parent: 0 },
+    { pid: 20, groups: group("/"), uid: "0", parent: 0 },
+    { pid: 30, groups: group("/"), uid: "0", parent: 1 },
   ];
   assert.deepEqual(
-    applicationOf(all, 7).map(({ pid }) => pid),
+    othersOf(all, 7).doubtful.map(({ pid }) => pid),
     [20],
   );
-  assert.deepEqual(applicationOf(all.slice(0, 3), 7), []);
+  assert.deepEqual(othersOf(all.slice(0, 3), 7).doubtful, []);
+});
+
+test("an application that is seen once has begun, and has ended when it is gone", () => {
+  const watch = new ApplicationWatch();
+  const nobody = { certain: [], doubtful: [] };
+  assert.equal(watch.look(nobody, 0), "awaited");
+  assert.equal(watch.look({ certain: [application], doubtful: [] }, 20), "running");
+  assert.equal(watch.look(nobody, 1_020), "ended");
+});
+
+test("who passes is no application; who stays is one", () => {
+  const nobody = { certain: [], doubtful: [] };
+  const passing = (pid: number) => ({ certain: [], doubtful: [{ ...application, pid }] });
+  const watch = new ApplicationWatch();
+  for (let nowMs = 0; nowMs < 60_000; nowMs += 500) assert.equal(watch.look(passing(100 + nowMs), nowMs), "awaited");
+  assert.equal(watch.look(nobody, 60_000), "awaited");
+  assert.equal(watch.look(passing(5), 61_000), "awaited");
+  assert.equal(watch.look(passing(5), 62_999), "awaited");
+  assert.equal(watch.look(passing(5), 63_000), "running");
+  assert.equal(watch.look(passing(6), 64_000), "ended");
 });
