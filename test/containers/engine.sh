@@ -95,8 +95,9 @@ image() {
   if (($# == 0)); then build library/weft .; else build "library/weft-$1" --target "$1" .; fi
 }
 
-# The images that docker-compose.yml would pull.
+# The images that docker-compose.yml would pull, and what stands for those of test/fixtures/compose.
 stand_ins() {
+  build library/weft-stand-in -f test/containers/stand-in-service.Dockerfile test/containers
   build library/redis:7 -f test/containers/stand-in-redis.Dockerfile test/containers
   build prom/prometheus:v2.55.1 -f test/containers/stand-in-prometheus.Dockerfile test/containers
 }
