@@ -83,10 +83,22 @@ async function readStandardInput(): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Writes to a file as a whole, or to standard output without one. Throws a FileTrouble. */
-export function writeOutput(path: string | null, text: string): void {
-  if (path === null) process.stdout.write(text);
-  else writeWhole(path, text);
+/** Writes to a file as a whole, or to standard output without one. Rejects with a FileTrouble. */
+export async function writeOutput(path: string | null, text: string): Promise<void> {
+  if (path !== null) {
+    writeWhole(path, text);
+    return;
+  }
+  await new Promise<void>((resolve, reject) => {
+    const fail = (error: unknown): void => reject(new FileTrouble(`standard output cannot be written: ${codeOf(error)}`));
+    process.stdout.once("error", fail);
+    process.stdout.write(text, (error) => (error ? fail(error) : resolve()));
+  });
+}
+
+/** What the system refused while something was read or written: a full disk, a folder of somebody else. */
+export function isSystemTrouble(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error && "code" in error;
 }
 
 /** Whoever looks finds the old file or the new one. */

@@ -8,7 +8,7 @@ import { FAILURE } from "../output-format.ts";
 import { FileProblem } from "../../control/identity/private-files.ts";
 import { injectCompose, uninjectCompose } from "./compose/inject-compose.ts";
 import { documentKind } from "./document-kind.ts";
-import { FileTrouble, readFolder, readSource, writeOutput } from "./files.ts";
+import { FileTrouble, isSystemTrouble, readFolder, readSource, writeOutput } from "./files.ts";
 import { type Injection, type InjectOptions, refused, type Source } from "./injection.ts";
 import { injectManifests, uninjectManifests } from "./kubernetes/inject-manifests.ts";
 import { manifestOptions } from "./kubernetes/options.ts";
@@ -88,11 +88,12 @@ async function run(command: string, path: string, output: string | null, work: W
   try {
     const folder = await readFolder(path);
     const injection = await work(folder?.[0] ?? (await readSource(path)), folder);
-    if (injection.text !== null) writeOutput(output, injection.text);
+    if (injection.text !== null) await writeOutput(output, injection.text);
     report(injection);
     return injection.text === null ? FAILURE : 0;
   } catch (error) {
-    if (!(error instanceof FileTrouble) && !(error instanceof FileProblem) && !(error instanceof RangeError)) throw error;
+    const isKnown = error instanceof FileTrouble || error instanceof FileProblem || error instanceof RangeError || isSystemTrouble(error);
+    if (!isKnown) throw error;
     return fail(command, [error.message]);
   }
 }

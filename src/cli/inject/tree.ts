@@ -58,6 +58,7 @@ export class Expander {
   /** What `<<` brings to a map, nearest first: a key of an earlier one counts. */
   merged(map: YAMLMap, depth = 0): YAMLMap {
     const brought = new YAMLMap();
+    const names = new Set<string | null>();
     for (const pair of map.items) {
       if (!isMergeKey(pair)) continue;
       const value = this.follow(pair.value);
@@ -65,7 +66,11 @@ export class Expander {
       for (const source of sources) {
         const expanded = this.expand(source, depth + 1);
         if (!isMap(expanded)) throw new Refusal(startOf(pair.value), "<< takes a map, or a list of maps", null);
-        for (const item of expanded.items) if (!brought.has(textOf(item.key))) brought.items.push(item);
+        for (const item of expanded.items) {
+          const name = textOf(item.key);
+          if (!names.has(name)) brought.items.push(item);
+          names.add(name);
+        }
       }
     }
     return brought;

@@ -2,7 +2,7 @@
 
 import { FileProblem } from "../../control/identity/private-files.ts";
 import { DEFAULT_CONTROL_NAMESPACE, isTrustDomain } from "../../core/identity/names.ts";
-import { FileTrouble, writeOutput } from "../inject/files.ts";
+import { FileTrouble, isSystemTrouble, writeOutput } from "../inject/files.ts";
 import { asPath } from "../inject/inject-command.ts";
 import { FAILURE } from "../output-format.ts";
 import { composeControlPlane } from "./compose.ts";
@@ -30,17 +30,17 @@ const ONE_COMPONENT =
 export async function runInstall(given: InstallArguments): Promise<number> {
   const { target, ha, output, image, folder, trustDomain, dryRun } = given;
   try {
-    if (target === "kubernetes") return installKubernetes(given);
+    if (target === "kubernetes") return await installKubernetes(given);
     if (!isTrustDomain(trustDomain))
       throw new FileTrouble(`--trust-domain ${JSON.stringify(trustDomain)}: expected a name like cluster.local`);
     const options = { image, trustDomain, folder: asPath(folder), user: componentUser(), isHighlyAvailable: ha === true };
     const text = composeControlPlane(options);
     if (dryRun !== true) await layOutFolder(folder, trustDomain);
-    writeOutput(output ?? null, text);
+    await writeOutput(output ?? null, text);
     if (ha === true) process.stderr.write(`weft install: ${ONE_COMPONENT}\n`);
     return 0;
   } catch (error) {
-    if (!(error instanceof FileTrouble) && !(error instanceof FileProblem)) throw error;
+    if (!(error instanceof FileTrouble) && !(error instanceof FileProblem) && !isSystemTrouble(error)) throw error;
     process.stderr.write(`weft install: ${error.message}\n`);
     return FAILURE;
   }
@@ -50,12 +50,12 @@ const ONE_WRITER =
   "--ha: there is one identity component, since its store has one writer; it comes back sooner from a node that fails. While it is away, " +
   "proxies go on with the certificates that they have (24 h, renewed at two thirds), and new pods wait";
 
-function installKubernetes(given: InstallArguments): number {
+async function installKubernetes(given: InstallArguments): Promise<number> {
   const { image, trustDomain, controlNamespace = DEFAULT_CONTROL_NAMESPACE, oidcIssuer = DEFAULT_OIDC_ISSUER, ha, output } = given;
   const options = { image, trustDomain, controlNamespace, oidcIssuer, isHighlyAvailable: ha === true };
   const problems = installProblems(options);
   if (problems.length > 0) throw new FileTrouble(problems.join("; "));
-  writeOutput(output ?? null, kubernetesInstall(options));
+  await writeOutput(output ?? null, kubernetesInstall(options));
   if (ha === true) process.stderr.write(`weft install: ${ONE_WRITER}\n`);
   return 0;
 }

@@ -95,7 +95,10 @@ export async function makeTokens(
 async function openFolder(folder: string, trustDomain: string): ReturnType<typeof openIdentityFolder> {
   makeFolder(folder, 0o755);
   const ignore = join(folder, ".gitignore");
-  if (refuseLink(ignore) === null) writeFileSync(ignore, "*\n", { flag: "wx" });
+  // An empty one is what a full disk left: keys would go into a repository.
+  const ignoreSize = refuseLink(ignore)?.size;
+  if (ignoreSize === undefined) writeFileSync(ignore, "*\n", { flag: "wx" });
+  else if (ignoreSize === 0) withFile(ignore, (descriptor) => writeAll(descriptor, "*\n"));
   const identity = join(folder, "identity");
   const owner = refuseLink(identity)?.uid ?? 0;
   if (isRoot() && owner !== 0 && owner !== PROXY_UID) {

@@ -221,9 +221,10 @@ function mergesStay(file: ComposeFile, own: YAMLMap, wanted: YAMLMap, changed: R
     const value = expander.follow(pair.value);
     if (isChanged(pair.value) || (isSeq(value) && value.items.some(isChanged))) return false;
   }
+  const values = new Map(wanted.items.map(({ key, value }) => [textOf(key), value]));
   return expander.merged(own).items.every(({ key, value }) => {
     const name = textOf(key) ?? "";
-    const kept = find(wanted, name);
+    const kept = values.get(name);
     return kept !== undefined && (ownKeys.has(name) || canonical(value) === canonical(kept));
   });
 }

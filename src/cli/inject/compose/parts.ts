@@ -1,7 +1,7 @@
 // The services beside a meshed one: `-net` holds the network namespace, `-init` redirects its connections, `-proxy` is the sidecar. And what becomes of the
 // service itself, which gives its networks, ports and names to the holder.
 
-import { isMap, isSeq } from "yaml";
+import { isMap, isSeq, Pair } from "yaml";
 import type { YAMLMap } from "yaml";
 import type { InjectOptions } from "../injection.ts";
 import { additionalEnv, bytesOf, cpusOf } from "../linkerd-settings.ts";
@@ -205,14 +205,16 @@ function networksOf({ service }: ServicePlan): YAMLMap {
   const written = valueAt(service.effective, "networks");
   let networks = isMap(written) ? written : mapOf(Object.fromEntries(namesIn(written).map((name) => [name, plain("null")])));
   const own = [service.name, textOf(valueAt(service.effective, "container_name"))].filter((name) => name !== null);
-  for (const { key, value } of networks.items) {
+  const items = networks.items.map(({ key, value }) => {
     const settings = isMap(value) ? value : mapOf({});
     const aliases = valueAt(settings, "aliases");
     const names = [...new Set([...own, ...(isSeq(aliases) ? aliases.items.map((item) => textOf(item) ?? "") : [])])];
     const named = withKey(settings, "aliases", listOf(names.map(quoted)));
     named.flow = false;
-    networks = withKey(networks, textOf(key) ?? "", named);
-  }
+    return new Pair(key, named);
+  });
+  networks = withoutKeys(networks, []);
+  networks.items = items;
   networks = withKey(networks, MESH_NETWORK, plain("null"));
   networks.flow = false;
   return networks;
@@ -226,10 +228,9 @@ function namesIn(networks: unknown): string[] {
 function dependenciesOf(service: unknown): YAMLMap {
   const written = valueAt(service, "depends_on");
   if (isSeq(written)) return mapOf(Object.fromEntries(written.items.map((item) => [textOf(item) ?? "", condition("service_started")])));
-  let dependencies = mapOf({});
-  if (!isMap(written)) return dependencies;
-  for (const { key, value } of written.items)
-    dependencies = withKey(dependencies, textOf(key) ?? "", isMap(value) ? value : condition("service_started"));
+  const dependencies = mapOf({});
+  if (isMap(written))
+    dependencies.items = written.items.map(({ key, value }) => new Pair(key, isMap(value) ? value : condition("service_started")));
   return dependencies;
 }
 
