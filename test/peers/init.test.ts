@@ -22,6 +22,14 @@ function pretend(name: string, code: number, says: string): void {
   chmodSync(path, 0o755);
 }
 
+/** `iptables-save` says one thing until something was written, and another then. */
+function pretendSave(first: string, later: string): void {
+  const path = join(folder, "iptables-save");
+  const script = `[ "$1" = --version ] && exit 0\n[ -s ${join(folder, "calls")} ] && printf '%b' '${later}' || printf '%b' '${first}'\n`;
+  writeFileSync(path, `#!/bin/sh\n${script}`);
+  chmodSync(path, 0o755);
+}
+
 function init(...options: string[]): { code: number | null; stdout: string; stderr: string } {
   const env = { ...process.env, NODE_OPTIONS: "", PATH: `${folder}:/bin` };
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, "init", ...options], { encoding: "utf8", env });
@@ -91,7 +99,7 @@ describe("weft init", () => {
   });
 
   it("takes the first family back when the second fails and IPv6 was asked for", () => {
-    pretend("iptables-save", 0, "*nat\\n:WEFT_INBOUND - [0:0]\\n-A PREROUTING -p tcp -j WEFT_INBOUND\\nCOMMIT\\n");
+    pretendSave("", "*nat\\n:WEFT_INBOUND - [0:0]\\n-A PREROUTING -p tcp -j WEFT_INBOUND\\nCOMMIT\\n");
     pretend("iptables-restore", 0, "");
     pretend("ip6tables-save", 0, "");
     pretend("ip6tables-restore", 1, "ip6tables-restore: line 12 failed\\n");
@@ -101,6 +109,19 @@ describe("weft init", () => {
     const scripts = calls();
     assert.match(scripts, /^iptables-restore --noflush --wait 10\n\*nat\n:WEFT_INBOUND/);
     assert.match(scripts, /-D PREROUTING -p tcp -j WEFT_INBOUND\n-F WEFT_INBOUND\n-X WEFT_INBOUND\nCOMMIT\n$/);
+  });
+
+  it("brings back the rules of before when an update fails: traffic must not go past the proxy", () => {
+    const jump = "-A PREROUTING -p tcp -m addrtype --dst-type LOCAL -j WEFT_INBOUND";
+    const old = [":WEFT_INBOUND - [0:0]", jump, "-A OUTPUT -j DOCKER", "-A WEFT_INBOUND -p tcp -j REDIRECT --to-ports 4143"];
+    pretendSave(`*nat\\n${old.join("\\n")}\\nCOMMIT\\n`, `*nat\\n:WEFT_INBOUND - [0:0]\\n${jump}\\nCOMMIT\\n`);
+    pretend("iptables-restore", 0, "");
+    pretend("ip6tables-save", 0, "");
+    pretend("ip6tables-restore", 1, "ip6tables-restore: line 12 failed\\n");
+    assert.equal(init("--ip-family", "both", "--incoming-proxy-port", "off").code, 1);
+    const last = calls().split("iptables-restore --noflush --wait 10\n").at(-1)!;
+    const chains = "*nat\n:WEFT_INBOUND - [0:0]\n:WEFT_OUTBOUND - [0:0]\n";
+    assert.equal(last, `${chains}${jump.replace("-A", "-D")}\n${jump}\n${old[3]}\nCOMMIT\n`);
   });
 
   it("uses the kind of iptables that has its rules, else the one that has others' rules, else the newer", () => {

@@ -1,11 +1,11 @@
 // `weft init`: redirects a network namespace's TCP connections to its proxy, or takes that back.
 //
 // Run once before the applications start, by an init container or by hand, with CAP_NET_ADMIN. All or nothing: when the second
-// family fails, the first is taken back. IPv6 that works around the proxy would be a hole, so a namespace with global
+// family fails, the first is taken back, to the rules of before if there were any: an update that fails must not open the way past the proxy. IPv6 that works around the proxy would be a hole, so a namespace with global
 // IPv6 addresses whose rules cannot be written is an error; without such addresses it is a note.
 
 import { FAILURE } from "../output-format.ts";
-import { applyScript, type Family, parsePorts, parseSubnets, type RedirectOptions, removeScript } from "./rules.ts";
+import { applyScript, type Family, parsePorts, parseSubnets, putBackScript, type RedirectOptions, removeScript } from "./rules.ts";
 import {
   chooseTables,
   type Mode,
@@ -77,7 +77,7 @@ function apply(given: InitOptions, options: RedirectOptions): void {
         note(`IPv6 is left alone: ${error.message}`);
         continue;
       }
-      for (const { family, mode } of done) for (const now of tablesWithOurChains(family, mode)) takeBack(now);
+      for (const before of done) for (const now of tablesWithOurChains(before.family, before.mode)) putBack(before, now);
       throw error;
     }
   }
@@ -105,6 +105,11 @@ function remove(given: InitOptions): void {
 function takeBackElsewhere({ family, mode }: Tables): void {
   if (mode === "plain") return;
   for (const other of tablesWithOurChains(family, "auto")) if (other.mode !== mode && other.mode !== "plain") takeBack(other);
+}
+
+function putBack(before: Tables, now: Tables): void {
+  const script = putBackScript(before.saved, now.saved);
+  if (script !== null) restore(now, script);
 }
 
 function takeBack(tables: Tables): void {

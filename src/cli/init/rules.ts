@@ -19,6 +19,10 @@ const DNS_PORT = "53";
 /** Ports that one `multiport` match takes; a range counts as two. */
 const MULTIPORT_MAX = 15;
 
+/** In the words of iptables-save: from a chain of others to one of ours, and within ours. */
+const OUR_JUMP = /^-A (?!WEFT_INBOUND |WEFT_OUTBOUND )\S+ .*-j (?:WEFT_INBOUND|WEFT_OUTBOUND)$/;
+const OUR_RULE = /^-A (?:WEFT_INBOUND|WEFT_OUTBOUND) /;
+
 /** `ipv4`: iptables; `ipv6`: ip6tables. */
 export type Family = "ipv4" | "ipv6";
 
@@ -77,6 +81,13 @@ export function removeScript(saved: string): string | null {
   return `${["*nat", ...jumps, ...chains.flatMap((chain) => [`-F ${chain}`, `-X ${chain}`]), "COMMIT"].join("\n")}\n`;
 }
 
+/** Brings back the rules of ours that `before` had, in place of those that `saved` has; null when neither has any. */
+export function putBackScript(before: string, saved: string): string | null {
+  if (!hasOurChains(before)) return removeScript(saved);
+  const ours = before.split("\n").filter((line) => OUR_JUMP.test(line) || OUR_RULE.test(line));
+  return `${["*nat", `:${INBOUND_CHAIN} - [0:0]`, `:${OUTBOUND_CHAIN} - [0:0]`, ...removedJumps(saved), ...ours, "COMMIT"].join("\n")}\n`;
+}
+
 /** True when the table has a chain of ours. */
 export function hasOurChains(saved: string): boolean {
   return hasChain(saved, INBOUND_CHAIN) || hasChain(saved, OUTBOUND_CHAIN);
@@ -93,10 +104,9 @@ function hasChain(saved: string, chain: string): boolean {
 
 /** For each jump to our chains from one of others: the line that deletes it, in the words of iptables-save. */
 function removedJumps(saved: string): string[] {
-  const isOurs = /^-A (?!WEFT_INBOUND |WEFT_OUTBOUND )\S+ .*-j (?:WEFT_INBOUND|WEFT_OUTBOUND)$/;
   return saved
     .split("\n")
-    .filter((line) => isOurs.test(line))
+    .filter((line) => OUR_JUMP.test(line))
     .map((line) => line.replace(/^-A/, "-D"));
 }
 
