@@ -40,7 +40,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   addDiagnostics(program, finish);
   nameHelp(program, program.name());
   try {
-    await program.parseAsync([...args], { from: "user" });
+    // What most programs call it.
+    await program.parseAsync(args.length === 1 && args[0] === "--version" ? ["version"] : [...args], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // What is wrong has been said already; help that was asked for is no failure.

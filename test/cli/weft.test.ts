@@ -113,7 +113,8 @@ test("validate without anything to check fails and says what to give it", async 
 });
 
 test("version tells the package's version", async () => {
-  const [text, json] = await Promise.all([weft(["version", "--client"]), weft(["version", "-o", "json"])]);
+  const [text, option, json] = await Promise.all([weft(["version", "--client"]), weft(["--version"]), weft(["version", "-o", "json"])]);
+  assert.deepEqual(option, text);
   assert.deepEqual(text, { code: 0, stdout: `Client version: ${version} (Node ${process.version})\n`, stderr: "" });
   assert.deepEqual(JSON.parse(json.stdout), { client: { version, node: process.version } });
 });
