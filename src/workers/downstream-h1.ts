@@ -1,8 +1,8 @@
 // An HTTP/1.x client connection: reads requests, writes responses, one exchange at a time, in order (ADR 0001).
 //
-//   head --> length | chunked --> wait --> head            (keep-alive: the next request, perhaps already received)
-//     |           |                 |
-//     |           +-----------------+--> tunnel            (101)
+//   head --> body --> wait --> head                       (keep-alive: the next request, perhaps already received)
+//     |       |        |
+//     |       +--------+--> tunnel                         (101)
 //     +--(error, early answer)--> linger --> closed        (our side shut, the client's upload read and dropped)
 //                                  closing --> closed      (answer complete, its last bytes not yet taken by the kernel)
 //
@@ -13,56 +13,51 @@
 
 import type { Buffer } from "node:buffer";
 import { ERRORS, errorRow } from "../core/errors/error-codes.ts";
-import { ChunkEvent, ChunkScanner } from "../core/h1/chunked.ts";
 import type { RequestHeadParser } from "../core/h1/head-parser.ts";
 import { type DownstreamStream, type Lease, ResetReason, type Trailers } from "../core/http/exchange.ts";
 import { Framing, type MessageHead, Method } from "../core/http/head.ts";
 import { recordAccess } from "./access-log.ts";
-import { BodyRate } from "./body-rate.ts";
 import { ClientAccess } from "./client-access.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
 import { Exchange } from "./exchange.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
+import { RequestBody, type RequestBodyOwner } from "./h1-request-body.ts";
 import { ResponseWriter } from "./h1-response-writer.ts";
 import type { HeadSlot } from "./h1-shared.ts";
 import { isIdleForLong } from "./idle-drain.ts";
 import { KeptBytes } from "./kept-bytes.ts";
-import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
+import { ReadMode } from "./read-buffer.ts";
+import type { Transport, TransportOwner } from "./transport.ts";
 
-const Phase = { head: 0, length: 1, chunked: 2, wait: 3, tunnel: 4, linger: 5, closing: 6, closed: 7 } as const;
+const Phase = { head: 0, body: 1, wait: 2, tunnel: 3, linger: 4, closing: 5, closed: 6 } as const;
 
-const STREAM_FROM_BYTES = 16 * 1024;
 /** An answer so large may still be on its way when Weft has written it all: what the client sends then must not reset it. */
 const UNREAD_FROM_BYTES = 64 * 1024;
 /** A half-closed client is asked so long after its FIN whether it is still there. */
 const PROBE_AFTER_MS = 400;
 
-export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientConnection {
+export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientConnection, RequestBodyOwner {
   readonly #context: ForwarderContext;
   readonly #listener: ListenerState;
   readonly #owner: ClientOwner;
   readonly #transport: Transport;
   readonly #writer: ResponseWriter;
-  readonly #rate: BodyRate;
   readonly #access: ClientAccess;
   #exchange: Exchange | null = null;
+  /** Of requests that have one: made for the first. */
+  #body: RequestBody | null = null;
   #phase: number = Phase.head;
   #slot: HeadSlot | null = null;
   /** Set while a head is incomplete: it knows how far it got. */
   #parser: RequestHeadParser | null = null;
   #hasHeadDeadline = false;
   readonly #kept = new KeptBytes();
-  #scanner: ChunkScanner | null = null;
-  /** The scanner was told which form the upstream takes. */
-  #isScanning = false;
-  #remaining = 0;
   #requests = 0;
   #isLast = false;
   #isHalfClosed = false;
   #isProbed = false;
   #lingered = 0;
-  #bodyBytes = 0;
 
   constructor(context: ForwarderContext, listener: ListenerState, owner: ClientOwner, transport: Transport) {
     this.#context = context;
@@ -70,7 +65,6 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     this.#owner = owner;
     this.#transport = transport;
     this.#writer = new ResponseWriter(context, transport);
-    this.#rate = new BodyRate(context, transport);
     this.#access = new ClientAccess(context, listener, transport);
     transport.owner = this;
     transport.deadlineAt = context.loop.now + context.shared.limits.idleTimeoutMs;
@@ -106,17 +100,12 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
           at = this.#readHead(buffer, at, end);
           if (at < 0) return;
           break;
-        case Phase.length:
-        case Phase.chunked:
+        case Phase.body:
           if (!this.#exchange!.canTakeBody) {
             this.#keep(buffer, at, end);
             return;
           }
-          if (this.#phase === Phase.chunked && !this.#isScanning) {
-            this.#isScanning = true;
-            this.#scanner!.reset(this.#exchange!.takesWireBody);
-          }
-          at = this.#readBody(buffer, at, end, lease);
+          at = this.#body!.read(this.#exchange!, buffer, at, end, lease);
           if (at < 0) return;
           break;
         case Phase.wait:
@@ -181,42 +170,20 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     const requestsMax = this.#context.shared.limits.requestsPerConnectionMax;
     this.#isLast = !head.isPersistent || this.#context.isDraining || (requestsMax > 0 && this.#requests >= requestsMax);
     this.#isProbed = false;
-    this.#bodyBytes = 0;
     if (head.method === Method.connect && this.#access.admitsRequest()) {
       this.#onConnect(head);
       return;
     }
-    switch (head.framing) {
-      case Framing.length:
-        this.#remaining = head.contentLength;
-        this.#phase = head.contentLength === 0 ? Phase.wait : Phase.length;
-        if (head.contentLength === 0) head.framing = Framing.none;
-        if (this.#isOverBodyLimit(head.contentLength)) return;
-        if (this.#phase === Phase.length) this.#watchBody(head.contentLength > STREAM_FROM_BYTES ? ReadMode.body : ReadMode.head);
-        break;
-      case Framing.chunked:
-        this.#phase = Phase.chunked;
-        this.#scanner ??= new ChunkScanner(this.#context.shared.limits);
-        this.#isScanning = false;
-        this.#watchBody(ReadMode.adaptive);
-        break;
-      default:
-        this.#phase = Phase.wait;
+    if (head.framing === Framing.length && head.contentLength === 0) head.framing = Framing.none;
+    if (head.framing === Framing.length || head.framing === Framing.chunked) {
+      this.#phase = Phase.body;
+      this.#body ??= new RequestBody(this.#context, this.#transport, this);
+      if (!this.#body.begin(head)) return;
+    } else {
+      this.#phase = Phase.wait;
     }
     this.#exchange ??= new Exchange(this.#context, this, this.#access);
     this.#exchange.begin(head, this.#access.route(head));
-  }
-
-  #isOverBodyLimit(bytes: number): boolean {
-    const max = this.#context.shared.limits.bodyBytesMax;
-    if (max === 0 || bytes <= max) return false;
-    this.#refuse(ERRORS.WEFT_BODY_TOO_LARGE.id, "");
-    return true;
-  }
-
-  #watchBody(mode: ReadMode): void {
-    this.#transport.readMode = mode;
-    this.#rate.begin();
   }
 
   /** CONNECT: the proxy itself is the other end; a tunnel to the service's endpoint follows. */
@@ -233,59 +200,15 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     this.#owner.becomeRelay(this, this.#transport, this.#listener, service);
   }
 
-  #readBody(buffer: Buffer, start: number, end: number, lease: Lease | null): number {
-    const exchange = this.#exchange!;
-    if (this.#phase === Phase.chunked) return this.#readChunks(buffer, start, end, lease);
-    const size = Math.min(this.#remaining, end - start);
-    this.#remaining -= size;
-    const isDone = this.#remaining === 0;
-    if (isDone) this.#requestRead();
-    else if (this.#remaining <= STREAM_FROM_BYTES) this.#transport.readMode = ReadMode.head;
-    exchange.requestBody(buffer, start, start + size, lease);
-    if (isDone) exchange.requestEnd(null);
-    return start + size;
-  }
-
-  #readChunks(buffer: Buffer, start: number, end: number, lease: Lease | null): number {
-    const exchange = this.#exchange!;
-    const scanner = this.#scanner!;
-    let at = start;
-    while (this.#phase === Phase.chunked) {
-      const event = scanner.next(buffer, at, end);
-      at = scanner.pos;
-      switch (event) {
-        case ChunkEvent.more:
-          return end;
-        case ChunkEvent.wire:
-        case ChunkEvent.data:
-          this.#bodyBytes += scanner.to - scanner.from;
-          exchange.requestBody(buffer, scanner.from, scanner.to, lease);
-          if (this.#phase === Phase.chunked && this.#isOverBodyLimit(this.#bodyBytes)) return -1;
-          break;
-        case ChunkEvent.sizeLine:
-          exchange.requestChunkSize(scanner.size);
-          break;
-        case ChunkEvent.end:
-          this.#requestRead();
-          exchange.requestEnd(scanner.trailers);
-          return at;
-        default:
-          this.#refuse(scanner.error, "");
-          return -1;
-      }
-    }
-    return at;
-  }
-
   /** The request is complete; what comes now is the next one. */
-  #requestRead(): void {
+  onRequestRead(): void {
     this.#phase = Phase.wait;
     this.#transport.readMode = ReadMode.head;
     this.#transport.deadlineAt = 0;
   }
 
   pauseRequestBody(): void {
-    this.#rate.holdBack();
+    this.#body?.holdBack();
     this.#transport.pause();
   }
 
@@ -305,7 +228,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   #endsTruncated(): boolean {
     if (!this.#isHalfClosed) return false;
     if (this.#isHeld) return false;
-    const isTruncated = this.#phase === Phase.head || (this.#isUploading && this.#kept.isEmpty);
+    const isTruncated = this.#phase === Phase.head || (this.isUploading && this.#kept.isEmpty);
     if (isTruncated) this.#closeWhenSent();
     return isTruncated;
   }
@@ -338,14 +261,14 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
       return false;
     }
     writer.choose(head, framing);
-    if (writer.endsByClose || this.#isUploading || this.#context.isDraining) this.#isLast = true;
+    if (writer.endsByClose || this.isUploading || this.#context.isDraining) this.#isLast = true;
     if (this.#isHalfClosed && this.#kept.isEmpty) this.#isLast = true;
     return writer.head(head, this.#isLast);
   }
 
   /** The request's body is not complete. */
-  get #isUploading(): boolean {
-    return this.#phase === Phase.length || this.#phase === Phase.chunked;
+  get isUploading(): boolean {
+    return this.#phase === Phase.body;
   }
 
   sendBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
@@ -375,7 +298,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
   #finish(): void {
     if (this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport);
     const mayAskMore = this.#slot?.head.isPersistent === true || (this.#exchange?.responseBytes ?? 0) > UNREAD_FROM_BYTES;
-    const mayStillSend = this.#isUploading || !this.#kept.isEmpty || mayAskMore;
+    const mayStillSend = this.isUploading || !this.#kept.isEmpty || mayAskMore;
     this.#giveBackSlot();
     if (this.#phase === Phase.closed) return;
     if (!this.#isLast) this.#awaitNext();
@@ -429,6 +352,10 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
     else this.#transport.resume();
   }
 
+  onBodyRefused(errorId: number): void {
+    this.#refuse(errorId, "");
+  }
+
   /** Refuses what the client sent: nothing more of it is read as HTTP. */
   #refuse(errorId: number, detail: string): void {
     const exchange = this.#exchange;
@@ -445,7 +372,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
       this.#close(true);
       return;
     }
-    if (row.close || this.#isUploading || this.#phase === Phase.head || this.#context.isDraining) this.#isLast = true;
+    if (row.close || this.isUploading || this.#phase === Phase.head || this.#context.isDraining) this.#isLast = true;
     this.#writer.error(errorId, detail, this.#isLast);
     if (this.#context.accessLog !== null) recordAccess(this.#context, this.#exchange, this.#slot, this.#transport, row.status);
     this.#giveBackSlot();
@@ -504,8 +431,7 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
         return;
       case Phase.closing:
         return;
-      case Phase.length:
-      case Phase.chunked:
+      case Phase.body:
         // Its rest may be here already and wait for an upstream; `endsTruncated` decides when it is used up.
         if (this.#kept.isEmpty) this.#close(false);
         return;
@@ -527,11 +453,8 @@ export class DownstreamH1 implements TransportOwner, DownstreamStream, ClientCon
         if (this.#hasHeadDeadline) this.#refuse(ERRORS.WEFT_HEADER_DEADLINE.id, "");
         else this.#closeWhenSent();
         return;
-      case Phase.length:
-      case Phase.chunked:
-        if (this.#rate.isTooSlow(!this.#exchange!.canTakeBody || this.#exchange!.awaitsContinue)) {
-          this.#refuse(ERRORS.WEFT_BODY_TOO_SLOW.id, "");
-        }
+      case Phase.body:
+        if (this.#body!.isTooSlow(this.#exchange!)) this.#refuse(ERRORS.WEFT_BODY_TOO_SLOW.id, "");
         return;
       case Phase.wait:
         if (this.#isHalfClosed) this.#probe();

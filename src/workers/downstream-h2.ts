@@ -17,7 +17,8 @@ import { DownstreamH2Stream } from "./downstream-h2-stream.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
 import { MeshPing } from "./mesh-ping.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
-import { ReadMode, type Transport, type TransportOwner } from "./transport.ts";
+import { ReadMode } from "./read-buffer.ts";
+import type { Transport, TransportOwner } from "./transport.ts";
 import type { Sweepable } from "./worker-loop.ts";
 
 const Phase = { open: 0, draining: 1, closing: 2, closed: 3 } as const;

@@ -26,6 +26,7 @@ import type { MessageHead } from "../core/http/head.ts";
 import { MeshTunnel, tunnelHead } from "./mesh-tunnel.ts";
 import type { RelayEnd, TunnelRefusal } from "./relay-end.ts";
 import { Transport, type TransportOwner } from "./transport.ts";
+import { dialConnection } from "./transport-open.ts";
 import { UpstreamRaw } from "./upstream-raw.ts";
 import type { Waiter } from "./waiter-queue.ts";
 
@@ -177,7 +178,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
     if (this.isMesh) return new MeshTunnel(this, owner, onConnected);
     const { host, port, isIpv6 } = this.target;
     const { loop, shared } = this.context;
-    const transport = Transport.connect(loop, host, port, isIpv6, owner, onConnected);
+    const transport = dialConnection(loop, host, port, isIpv6, owner, onConnected);
     transport.deadlineAt = loop.now + shared.limits.connectTimeoutMs;
     return transport;
   }
@@ -186,7 +187,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
   dialHttp2(owner: TransportOwner, onConnected: (status: number) => void): Transport {
     const { host, port, isIpv6, isSecure } = this.#used;
     const { address, context, identity } = this;
-    if (identity === null || !isSecure) return Transport.connect(context.loop, host, port, isIpv6, owner, onConnected);
+    if (identity === null || !isSecure) return dialConnection(context.loop, host, port, isIpv6, owner, onConnected);
     return dialMesh(context, { host, port, isIpv6, address, identity }, WEFT_ALPN, owner, onConnected);
   }
 

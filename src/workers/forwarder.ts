@@ -43,7 +43,8 @@ import { isMeshPlain } from "./test-hooks.ts";
 import { hasOwnLabels, isStraightKey } from "./straight-services.ts";
 import { TlsConnection } from "./tls-connection.ts";
 import { TlsContexts } from "./tls-contexts.ts";
-import { NOBODY, Transport } from "./transport.ts";
+import { NOBODY, type Transport } from "./transport.ts";
+import { adoptConnection } from "./transport-open.ts";
 import { UnknownServices } from "./unknown-services.ts";
 import { WorkerLoop } from "./worker-loop.ts";
 
@@ -276,7 +277,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       this.log("warn", "a connection came from a listener that is gone", { listener: listenerId });
       return;
     }
-    const transport = Transport.adopt(this.loop, fd, NOBODY);
+    const transport = adoptConnection(this.loop, fd, NOBODY);
     if (listener.isDecided) {
       transport.setMeter(listener.metrics);
       listener.metrics.opened();

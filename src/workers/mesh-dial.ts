@@ -8,7 +8,8 @@ import { checkPeer, type ExpectedPeer, expectPeer, identityMismatch } from "../c
 import { errnoOf } from "./errno.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
 import type { HandshakeSink, Secured } from "./tls-context.ts";
-import { Transport, type TransportOwner } from "./transport.ts";
+import type { Transport, TransportOwner } from "./transport.ts";
+import { dialConnection } from "./transport-open.ts";
 
 export interface MeshPlace {
   readonly host: string;
@@ -101,9 +102,9 @@ export function dialMesh(
   if (expected === null || mesh.client === null) {
     const row = expected === null ? ERRORS.WEFT_PEER_OTHER_IDENTITY : ERRORS.WEFT_NO_IDENTITY;
     // Told as any other connect that fails: later. There is no such host, so nothing is dialled.
-    return Transport.connect(loop, "", place.port, false, owner, () => onConnected(errnoOf(row.id)));
+    return dialConnection(loop, "", place.port, false, owner, () => onConnected(errnoOf(row.id)));
   }
   const dial = new MeshDial(context, place, expected, alpn, onConnected);
-  dial.transport = Transport.connect(loop, place.host, place.port, place.isIpv6, owner, (status) => dial.onTcpConnected(status));
+  dial.transport = dialConnection(loop, place.host, place.port, place.isIpv6, owner, (status) => dial.onTcpConnected(status));
   return dial.transport;
 }

@@ -13,8 +13,9 @@ import { MessageHead } from "../core/http/head.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { errnoOf, UV_ECONNREFUSED, UV_ECONNRESET, UV_ETIMEDOUT } from "./errno.ts";
 import { peerReason } from "./mesh-peer-error.ts";
+import { ReadMode } from "./read-buffer.ts";
 import type { RelayEnd, TunnelRefusal } from "./relay-end.ts";
-import { ReadMode, type TransportOwner } from "./transport.ts";
+import type { TransportOwner } from "./transport.ts";
 import type { Waiter } from "./waiter-queue.ts";
 import type { Sweepable } from "./worker-loop.ts";
 

@@ -4,6 +4,8 @@ import { Buffer } from "node:buffer";
 
 /** Holds a usual head and a small body; a larger head (headerBytesMax) gets a chunk of its own size. */
 const CHUNK_BYTES = 16 * 1024;
+/** Bytes that are copied into a chunk rather than written on their own: below it a copy is cheaper than a system call. */
+export const COPY_MAX = 4 * 1024;
 /** Free chunks kept per worker: 1 MiB. */
 const FREE_MAX = 64;
 

@@ -5,6 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Lease } from "../core/http/exchange.ts";
+import { COPY_MAX } from "./out-chunk.ts";
 
 /** Small: a first read may carry body bytes, and those are copied. 16 KiB of 1 MB are 1.6 %. */
 export const SHARED_READ_BYTES = 16 * 1024;
@@ -19,6 +20,17 @@ const SMALL_READ_BYTES = 16 * 1024;
 /** Free stream buffers kept per worker: 2 MiB and 1 MiB; more are left to the garbage collector. */
 const FREE_LARGE_MAX = 16;
 const FREE_SMALL_MAX = 64;
+
+/** Which memory the next read goes into. */
+export const ReadMode = {
+  /** Heads and small bodies: the shared buffer. */
+  head: 0,
+  /** A tunnel or a body of unknown length: the shared buffer while it is quiet, a stream buffer while it fills. */
+  adaptive: 1,
+  /** A large body: a stream buffer. */
+  body: 2,
+} as const;
+export type ReadMode = (typeof ReadMode)[keyof typeof ReadMode];
 
 export class ReadBuffer implements Lease {
   readonly bytes: Buffer;
@@ -75,6 +87,19 @@ export class ReadBufferPool {
     }
     buffer.retain();
     return buffer;
+  }
+
+  /**
+   * What the read behind one of `count` bytes into `current` goes into; where it is another one, `current` is released. A paused source gets
+   * no memory of its own: a thousand slow readers would hold a thousand empty buffers.
+   */
+  next(current: ReadBuffer, count: number, mode: ReadMode, isReading: boolean, isTls: boolean): ReadBuffer {
+    const fills = mode === ReadMode.adaptive && count > (current.isShared ? current.bytes.length - 1 : COPY_MAX);
+    const wantsOwn = isReading && (mode === ReadMode.body || fills);
+    if (wantsOwn ? !current.isShared && !current.isLent : current.isShared) return current;
+    const next = wantsOwn ? this.take(isTls) : this.shared;
+    if (!current.isShared) current.release();
+    return next;
   }
 
   /** Called by the last `release`. */

@@ -2,7 +2,8 @@
 
 import type { Buffer } from "node:buffer";
 import type { Lease } from "../core/http/exchange.ts";
-import type { ReadMode, TransportOwner } from "./transport.ts";
+import type { ReadMode } from "./read-buffer.ts";
+import type { TransportOwner } from "./transport.ts";
 
 export interface TunnelRefusal {
   readonly reason: string;

@@ -18,7 +18,8 @@ import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
 import type { Service } from "./service.ts";
 import { Stash } from "./stash.ts";
 import type { RelayEnd } from "./relay-end.ts";
-import { NOBODY, ReadMode, type Transport, type TransportOwner } from "./transport.ts";
+import { ReadMode } from "./read-buffer.ts";
+import { NOBODY, type Transport, type TransportOwner } from "./transport.ts";
 
 const CONNECT_ATTEMPTS_MAX = 3;
 const CONNECTED = Buffer.from("HTTP/1.1 200 OK\r\n\r\n", "latin1");

@@ -9,43 +9,18 @@
 // Long because reading, writing and closing of one handle share their state, and no part is of use without the others.
 
 import { Buffer } from "node:buffer";
-import { closeSync } from "node:fs";
 import type { Lease } from "../core/http/exchange.ts";
 import { type ClientPeer, STRANGER } from "./client-peer.ts";
 import { UV_ECONNRESET, UV_ETIMEDOUT } from "./errno.ts";
 import { GatheredWrite } from "./gathered-write.ts";
-import {
-  ConnectWrap,
-  type ConnectRequest,
-  lastWriteWasAsync,
-  newTcpHandle,
-  ShutdownWrap,
-  type StreamHandle,
-  type TcpHandle,
-  UV_EOF,
-  type WriteRequest,
-} from "./native-handles.ts";
-import type { OutChunk } from "./out-chunk.ts";
-import type { ReadBuffer } from "./read-buffer.ts";
+import { lastWriteWasAsync, ShutdownWrap, type StreamHandle, type TcpHandle, UV_EOF, type WriteRequest } from "./native-handles.ts";
+import { COPY_MAX, type OutChunk } from "./out-chunk.ts";
+import { type ReadBuffer, ReadMode } from "./read-buffer.ts";
 import type { TlsStream } from "./tls-stream.ts";
 import { onRead, onShut, onWritten } from "./transport-events.ts";
 import type { WorkerLoop } from "./worker-loop.ts";
 
-/** Bytes that are copied into the chunk rather than written on their own: below it a copy is cheaper than a system call. */
-const COPY_MAX = 4 * 1024;
-
 const NOTHING = Buffer.alloc(0);
-
-/** Which memory the next read goes into. */
-export const ReadMode = {
-  /** Heads and small bodies: the shared buffer. */
-  head: 0,
-  /** A tunnel or a body of unknown length: the shared buffer while it is quiet, a stream buffer while it fills. */
-  adaptive: 1,
-  /** A large body: a stream buffer. */
-  body: 2,
-} as const;
-export type ReadMode = (typeof ReadMode)[keyof typeof ReadMode];
 
 const UV_ECANCELED = -125;
 const UV_EPROTO = -71;
@@ -88,7 +63,8 @@ export class Transport {
   /** Grows whenever the chunk leaves: who remembers a place in it knows whether it is still there. */
   flushCount = 0;
   #isReading = false;
-  #isConnecting = false;
+  /** Set by who dials it. */
+  isConnecting = false;
   #isEnded = false;
   #isShut = false;
   /** libuv has not yet done what `shutdown` asked of it. */
@@ -119,7 +95,8 @@ export class Transport {
   readsAfterWriteError = false;
   #writeErrno = 0;
 
-  private constructor(loop: WorkerLoop, handle: TcpHandle, owner: TransportOwner) {
+  /** Of `handle`, which is not read before `begin`. See transport-open.ts. */
+  constructor(loop: WorkerLoop, handle: TcpHandle, owner: TransportOwner) {
     this.loop = loop;
     this.#handle = handle;
     this.#tcp = handle;
@@ -129,62 +106,8 @@ export class Transport {
     loop.add(this);
   }
 
-  /** Takes ownership of a connected descriptor, with the options that the listening socket gave it. Throws (after closing it) when it is none. */
-  static adopt(loop: WorkerLoop, fd: number, owner: TransportOwner): Transport {
-    const handle = newTcpHandle();
-    const error = handle.open(fd);
-    if (error !== 0) {
-      handle.close();
-      closeSync(fd);
-      throw new Error(`cannot open descriptor ${fd}: errno ${error}`);
-    }
-    const transport = new Transport(loop, handle, owner);
-    transport.#begin();
-    return transport;
-  }
-
-  /** Begins to connect; `onConnected(status)` is called later, 0 or a negative errno. Bytes may be written at once. */
-  static connect(
-    loop: WorkerLoop,
-    host: string,
-    port: number,
-    isIpv6: boolean,
-    owner: TransportOwner,
-    onConnected: (status: number) => void,
-  ): Transport {
-    const handle = newTcpHandle();
-    const transport = new Transport(loop, handle, owner);
-    const request = new ConnectWrap();
-    transport.#isConnecting = true;
-    request.owner = transport;
-    request.oncomplete = function (this: ConnectRequest, status: number): void {
-      const self = this.owner as Transport;
-      self.#isConnecting = false;
-      self.loop.beginEvent();
-      try {
-        if (self.#isClosed) return;
-        if (status === 0) {
-          handle.setNoDelay(true);
-          self.#begin();
-        }
-        onConnected(status);
-      } catch (error) {
-        self.#guard(error);
-      } finally {
-        self.loop.endEvent();
-      }
-    };
-    const error = isIpv6 ? handle.connect6(request, host, port) : handle.connect(request, host, port);
-    if (error !== 0) {
-      // Told as any other failure: later, never from inside the caller's call.
-      loop.defer(() => {
-        if (!transport.#isClosed) onConnected(error);
-      });
-    }
-    return transport;
-  }
-
-  #begin(): void {
+  /** It is connected: reads begin. */
+  begin(): void {
     this.#readBuffer = this.loop.readBuffers.shared;
     this.#handle.onread = onRead;
     this.#handle.useUserBuffer(this.#readBuffer.bytes);
@@ -202,7 +125,7 @@ export class Transport {
 
   /** The stream is secure: plaintext is read and written from now on. */
   endHandshake(): void {
-    if (!this.#isClosed) this.#begin();
+    if (!this.#isClosed) this.begin();
   }
 
   /** Bytes are counted here from now on. */
@@ -213,10 +136,6 @@ export class Transport {
 
   get isClosed(): boolean {
     return this.#isClosed;
-  }
-
-  get isConnecting(): boolean {
-    return this.#isConnecting;
   }
 
   /** More is queued than a source should add to. */
@@ -311,18 +230,10 @@ export class Transport {
   }
 
   #nextReadBuffer(current: ReadBuffer, count: number): Uint8Array | undefined {
-    const { readMode } = this;
-    const fills = readMode === ReadMode.adaptive && count > (current.isShared ? current.bytes.length - 1 : COPY_MAX);
-    // A paused source gets no memory of its own: a thousand slow readers would hold a thousand empty buffers.
-    if (this.#isReading && (readMode === ReadMode.body || fills)) {
-      if (!current.isShared && !current.isLent) return undefined;
-      this.#readBuffer = this.loop.readBuffers.take(this.#tls !== null);
-    } else {
-      if (current.isShared) return undefined;
-      this.#readBuffer = this.loop.readBuffers.shared;
-    }
-    if (!current.isShared) current.release();
-    return this.#readBuffer.bytes;
+    const next = this.loop.readBuffers.next(current, count, this.readMode, this.#isReading, this.#tls !== null);
+    if (next === current) return undefined;
+    this.#readBuffer = next;
+    return next.bytes;
   }
 
   /** Room for `size` bytes in the chunk that the next flush writes. Use `chunkBytes`/`chunkLength`, then `advance`. */
@@ -497,7 +408,7 @@ export class Transport {
   shutdown(): void {
     if (this.#isClosed || this.#isShut || this.#wantsShutdown) return;
     this.flush();
-    if (this.unsentBytes > 0 || this.#isConnecting) this.#wantsShutdown = true;
+    if (this.unsentBytes > 0 || this.isConnecting) this.#wantsShutdown = true;
     else this.#shut();
   }
 
@@ -554,7 +465,7 @@ export class Transport {
 
   /** Nothing more is written. Reading goes on to the end, which the kernel has already: it fails there. */
   #failWrite(errno: number): void {
-    if (!this.readsAfterWriteError || this.#isEnded || this.#isConnecting) this.#fail(errno);
+    if (!this.readsAfterWriteError || this.#isEnded || this.isConnecting) this.#fail(errno);
     else if (this.#writeErrno === 0) this.#writeErrno = errno;
   }
 

@@ -39,7 +39,9 @@ import { Framing, MessageHead } from "../core/http/head.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
 import type { H1Shared } from "./h1-shared.ts";
 import { Stash } from "./stash.ts";
-import { ReadMode, Transport, type TransportOwner } from "./transport.ts";
+import { ReadMode } from "./read-buffer.ts";
+import type { Transport, TransportOwner } from "./transport.ts";
+import { dialConnection } from "./transport-open.ts";
 import type { WorkerLoop } from "./worker-loop.ts";
 
 const Phase = { connecting: 0, idle: 1, head: 2, length: 3, chunked: 4, untilClose: 5, tunnel: 6, closing: 7, closed: 8 } as const;
@@ -95,7 +97,7 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
   /** Begins to connect. The owner hears `onConnected` or `onConnectFailed`, later. */
   static connect(loop: WorkerLoop, shared: H1Shared, owner: UpstreamOwner, host: string, port: number, isIpv6: boolean): UpstreamH1 {
     const self = new UpstreamH1(loop, shared, owner);
-    self.#transport = Transport.connect(loop, host, port, isIpv6, self, (status) => self.#onConnect(status));
+    self.#transport = dialConnection(loop, host, port, isIpv6, self, (status) => self.#onConnect(status));
     self.#transport.deadlineAt = loop.now + shared.limits.connectTimeoutMs;
     return self;
   }

@@ -13,7 +13,8 @@ import { MessageHead } from "../core/http/head.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { UV_ETIMEDOUT } from "./errno.ts";
 import type { RelayEnd } from "./relay-end.ts";
-import { ReadMode, type TransportOwner } from "./transport.ts";
+import { ReadMode } from "./read-buffer.ts";
+import type { TransportOwner } from "./transport.ts";
 import type { Waiter } from "./waiter-queue.ts";
 
 const Phase = { connecting: 0, open: 1, closing: 2, closed: 3 } as const;

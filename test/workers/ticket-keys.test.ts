@@ -8,7 +8,8 @@ import { DEFAULT_LIMITS } from "../../src/config/limits.ts";
 import { duplicate } from "../../src/workers/system-calls.ts";
 import { TicketKeys } from "../../src/workers/ticket-keys.ts";
 import { TlsContext } from "../../src/workers/tls-context.ts";
-import { NOBODY, Transport } from "../../src/workers/transport.ts";
+import { NOBODY } from "../../src/workers/transport.ts";
+import { adoptConnection } from "../../src/workers/transport-open.ts";
 import { WorkerLoop } from "../../src/workers/worker-loop.ts";
 import { Authority } from "../support/certificates.ts";
 import { tlsConnect } from "../support/tls-client.ts";
@@ -49,7 +50,7 @@ it("are shared by contexts, and worth nothing once they have changed", async () 
     const fd = duplicate((socket as unknown as { _handle: { fd: number } })._handle.fd);
     socket.destroy();
     const context = contexts[turn++ % 2]!;
-    const transport = Transport.adopt(loop, fd, {
+    const transport = adoptConnection(loop, fd, {
       ...NOBODY,
       onBytes: (buffer, start, end) =>
         transport.beginHandshake((tcp) =>

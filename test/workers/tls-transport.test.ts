@@ -8,7 +8,8 @@ import { DEFAULT_LIMITS } from "../../src/config/limits.ts";
 import type { Lease } from "../../src/core/http/exchange.ts";
 import { duplicate } from "../../src/workers/system-calls.ts";
 import { TlsContext } from "../../src/workers/tls-context.ts";
-import { NOBODY, Transport, type TransportOwner } from "../../src/workers/transport.ts";
+import { NOBODY, type Transport, type TransportOwner } from "../../src/workers/transport.ts";
+import { adoptConnection } from "../../src/workers/transport-open.ts";
 import { WorkerLoop } from "../../src/workers/worker-loop.ts";
 import { Authority } from "../support/certificates.ts";
 import { tlsConnect } from "../support/tls-client.ts";
@@ -49,7 +50,7 @@ describe("a transport on TLS", () => {
     server = createServer({ pauseOnConnect: true }, (socket) => {
       const fd = duplicate((socket as unknown as { _handle: { fd: number } })._handle.fd);
       socket.destroy();
-      loop.run(() => handshake(Transport.adopt(loop, fd, NOBODY)));
+      loop.run(() => handshake(adoptConnection(loop, fd, NOBODY)));
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     port = (server.address() as { port: number }).port;
