@@ -81,8 +81,10 @@ describe("reload", () => {
         s.proxy.configure(variant(round));
         await waitUntil("an answer between two writes", () => answered() > before);
       }
-      s.proxy.configure({ services: { web: { endpoints: [s.origins.b.address] } } });
+      // With a name of its own: an earlier one must not be taken for it, or its reload would come in the midst of what follows.
+      s.proxy.configure({ services: { web: { endpoints: [s.origins.b.address] }, last: { endpoints: [s.origins.b.address] } } });
       await waitUntil("the last configuration", async () => {
+        if (!(await s.proxy.admin("/config.json")).body.includes("default/last")) return false;
         const names = await Promise.all([1, 2, 3, 4].map(() => once(s.port, request("GET", "/name"))));
         return names.every((answer) => text(answer) === "b");
       });
