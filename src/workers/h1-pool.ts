@@ -9,6 +9,12 @@ import { UpstreamH1, type UpstreamOwner } from "./upstream-h1.ts";
 import type { PoolOwner } from "./pool-owner.ts";
 import { type Waiter, WaiterQueue } from "./waiter-queue.ts";
 
+/**
+ * A connection that was dialled for a request which another one served meanwhile is soon of no use: kept for long, it would hold up the end of an
+ * application that waits for clients which have not asked yet, as Node's servers do.
+ */
+const UNUSED_IDLE_MS = 1_000;
+
 export class H1Pool implements UpstreamOwner {
   readonly #owner: PoolOwner;
   readonly #idle: UpstreamH1[] = [];
@@ -91,7 +97,8 @@ export class H1Pool implements UpstreamOwner {
       upstream.close();
       return;
     }
-    upstream.setIdleDeadline(loop.now + limits.upstreamIdleTimeoutMs);
+    const idleMs = limits.upstreamIdleTimeoutMs;
+    upstream.setIdleDeadline(loop.now + (isFresh ? Math.min(UNUSED_IDLE_MS, idleMs) : idleMs));
     this.#idle.push(upstream);
   }
 

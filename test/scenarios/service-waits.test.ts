@@ -116,6 +116,30 @@ describe("an endpoint that refuses connects for a while", () => {
   }
 });
 
+const BURST = 40;
+/** Each has no connection yet when its turn comes. */
+const ENDPOINTS = Array.from({ length: 100 }, (_, index) => `127.0.1.${index + 1}`);
+
+describe("a connection that was dialled for a request which another one served", () => {
+  const s = scenario(
+    async () => ({ web: await startOrigin((x) => x.reply(200, "hello"), { host: "0.0.0.0" }) }),
+    (o) => ({
+      protocol: "http1",
+      services: Object.fromEntries(ENDPOINTS.map((host, index) => [`web-${index}`, { endpoints: [`${host}:${o.web.port}`] }])),
+    }),
+  );
+
+  // Story: an application on Node was restarted; its server waited for such a connection until the proxy closed it, after half a minute.
+  it("goes soon: servers that are told to end wait for clients which have not asked yet", async () => {
+    const unused = (): number =>
+      s.origins.web.connections.filter((wire) => wire.bytesReceived === 0 && !wire.isEnded && !wire.isClosed).length;
+    for (let index = 0; index < ENDPOINTS.length && unused() === 0; index++)
+      await Promise.all(Array.from({ length: BURST }, () => once(s.port, request("GET", "/", { Host: `web-${index}` }))));
+    assert.ok(unused() > 0, "no connection was dialled in vain");
+    await waitUntil("it to go", () => unused() === 0);
+  });
+});
+
 const QUEUE_MAX = 20;
 
 describe("requests whose clients left while they waited for a connection", () => {
