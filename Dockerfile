@@ -33,8 +33,8 @@ COPY package.json LICENSE ./
 COPY bin bin
 COPY --from=build /weft/node_modules node_modules
 COPY --from=build /weft/dist dist
-# Mounted volumes take over who owns these: an identity component's state, and what a sidecar proves itself with.
-RUN mkdir -p /var/lib/weft/identity /var/lib/weft/token && chmod 0700 /var/lib/weft/* && chown -R 2102:2102 /var/lib/weft
+# Mounted volumes take over who owns these: an identity component's state, what a sidecar proves itself with, and the certificate that it keeps.
+RUN mkdir -p /var/lib/weft/identity /var/lib/weft/token /var/lib/weft/kept && chmod 0700 /var/lib/weft/* && chown -R 2102:2102 /var/lib/weft
 ENV NODE_ENV=production
 USER 2102:2102
 # Outbound, inbound, admin.
