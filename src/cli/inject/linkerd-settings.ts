@@ -5,6 +5,7 @@
 
 import { LIMITS } from "../../config/limits.ts";
 import { nearest } from "../../config/did-you-mean.ts";
+import { DEFAULT_POLICIES } from "../../core/policy/default-policy.ts";
 import { parseDurationMs } from "../../core/util/duration.ts";
 import { parsePorts, parseSubnets } from "../init/rules.ts";
 
@@ -19,11 +20,15 @@ const MEMORY_LIMIT_MIN = 128 * 2 ** 20;
 /** What is expected of a limit below that. */
 export const ENOUGH_MEMORY = "128Mi or more: with less the kernel ends a sidecar while it starts";
 
+export const PULL_POLICIES = ["Always", "IfNotPresent", "Never"] as const;
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export type LogLevelName = (typeof LOG_LEVELS)[number];
+
 /** Settings that mean something for Weft, and how they are checked: null, or what is expected. */
 const SETTINGS: Readonly<Record<string, (text: string) => string | null>> = {
   "proxy-image": (text) => (text.trim() === "" ? "an image" : null),
   "proxy-version": (text) => (/^[\w][\w.-]{0,127}$/.test(text) ? null : "a tag of the image"),
-  "image-pull-policy": (text) => (/^(?:Always|IfNotPresent|Never)$/.test(text) ? null : "Always, IfNotPresent or Never"),
+  "image-pull-policy": (text) => oneOf(PULL_POLICIES, text),
   "inbound-port": port,
   "outbound-port": port,
   "admin-port": port,
@@ -37,17 +42,14 @@ const SETTINGS: Readonly<Record<string, (text: string) => string | null>> = {
   "proxy-cpu-limit": cpu,
   "proxy-memory-request": memory,
   "proxy-memory-limit": (text) => memory(text) ?? (isTooLittleMemory(text) ? ENOUGH_MEMORY : null),
-  "proxy-uid": (text) => (/^[1-9][0-9]{0,9}$/.test(text) ? null : "the number of a user, not root"),
+  "proxy-uid": (text) => (/^[1-9][0-9]{0,9}$/.test(text) && Number(text) < 2 ** 31 ? null : "the number of a user, not root"),
   "proxy-gid": (text) => (/^[0-9]{1,10}$/.test(text) ? null : "the number of a group"),
   "proxy-admin-shutdown": (text) => (/^(?:enabled|disabled)$/.test(text) ? null : "enabled or disabled"),
-  "proxy-log-level": (text) => (logLevelOf(text) === null ? "error, warn, info, debug or trace" : null),
+  "proxy-log-level": (text) => (logLevelOf(text) === null ? `one of ${LOG_LEVELS.join(", ")}` : null),
   "access-log": (text) => (/^(?:apache|json)?$/.test(text) ? null : "apache or json"),
   "proxy-outbound-connect-timeout": (text) => duration(text, "connectTimeoutMs"),
   "proxy-await": (text) => (/^(?:enabled|disabled)$/.test(text) ? null : "enabled or disabled"),
-  "default-inbound-policy": (text) =>
-    /^(?:all-(?:un)?authenticated|cluster-(?:un)?authenticated|deny|audit)$/.test(text)
-      ? null
-      : "all-unauthenticated, all-authenticated, cluster-unauthenticated, cluster-authenticated, deny or audit",
+  "default-inbound-policy": (text) => oneOf(DEFAULT_POLICIES, text),
   "shutdown-grace-period": (text) => duration(text, "drainGraceMs"),
   "proxy-additional-env": (text) => (additionalEnv(text) === null ? 'a list such as [{"name": "A", "value": "b"}]' : null),
 };
@@ -92,14 +94,19 @@ export function settingMistake(name: string, text: string): SettingMistake | nul
     : { message: `${SETTING_PREFIX}${name} is ${JSON.stringify(text)}, and counts for nothing`, hint: `expected ${expected}` };
 }
 
+/** What is expected of a setting's value, null when it is that. `name`: one of ours. */
+export function expectedOf(name: string, text: string): string | null {
+  return SETTINGS[name]!(text);
+}
+
 /** Weft's level for Linkerd's filter, such as `warn,linkerd=info`: the part without a module; null for anything else. */
-export function logLevelOf(text: string): string | null {
+export function logLevelOf(text: string): LogLevelName | null {
   const level = text
     .split(",")
     .map((part) => part.trim())
     .find((part) => /^[a-z]+$/.test(part));
   if (level === undefined) return null;
-  return level === "off" ? "silent" : /^(?:trace|debug|info|warn|error|fatal|silent)$/.test(level) ? level : null;
+  return level === "off" ? "silent" : (LOG_LEVELS.find((one) => one === level) ?? null);
 }
 
 /** CPUs, as Kubernetes writes them (`500m`, `0.5`); null for anything else. */
@@ -140,6 +147,10 @@ export function additionalEnv(text: string): readonly (readonly [string, string]
     variables.push([name, value]);
   }
   return variables;
+}
+
+function oneOf(values: readonly string[], text: string): string | null {
+  return values.includes(text) ? null : `one of ${values.join(", ")}`;
 }
 
 function port(text: string): string | null {

@@ -3,12 +3,18 @@
 // A value that means nothing is an error, not a default: a port that was to be opaque and is not would be found out in production.
 // Annotations of Linkerd that have no effect here are told, by name.
 
-import { LIMITS } from "../../../config/limits.ts";
-import { DEFAULT_POLICIES } from "../../../core/policy/default-policy.ts";
 import type { DefaultPolicy } from "../../../core/policy/default-policy.ts";
 import { parseDurationMs } from "../../../core/util/duration.ts";
-import { parsePorts, parseSubnets } from "../../init/rules.ts";
-import { additionalEnv, ENOUGH_MEMORY, isTooLittleMemory } from "../linkerd-settings.ts";
+import { parsePorts } from "../../init/rules.ts";
+import {
+  additionalEnv,
+  ENOUGH_MEMORY,
+  expectedOf,
+  isTooLittleMemory,
+  type LogLevelName,
+  logLevelOf,
+  type PULL_POLICIES,
+} from "../linkerd-settings.ts";
 import type { KubernetesInjectOptions } from "./options.ts";
 
 const PREFIX = /^config\.(?:(?:alpha|beta)\.)?linkerd\.io\//;
@@ -25,9 +31,6 @@ const WAIT_BEFORE_EXIT_MAX_S = 3_600;
 
 const QUANTITY = /^(?:[0-9]+|[0-9]*\.[0-9]+|[0-9]+\.)(?:[eE][+-]?[0-9]+|[numkKMGTPE]|[KMGTPE]i)?$/;
 const IMAGE = /^[a-z0-9](?:[\w./:-]*[\w])?(?:@sha256:[0-9a-f]{64})?$/i;
-const TAG = /^\w[\w.-]{0,127}$/;
-const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
-const PULL_POLICIES = ["Always", "IfNotPresent", "Never"] as const;
 
 export interface PodSettings {
   readonly isEnabled: boolean;
@@ -40,7 +43,7 @@ export interface PodSettings {
   readonly opaquePorts: readonly number[];
   readonly requireIdentityPorts: readonly number[];
   readonly policy: DefaultPolicy;
-  readonly logLevel: (typeof LEVELS)[number];
+  readonly logLevel: LogLevelName;
   readonly accessLog: "off" | "apache" | "json";
   readonly hasShutdown: boolean;
   /** Null: the proxy's own default. */
@@ -76,27 +79,27 @@ export function readSettings(options: KubernetesInjectOptions, layers: readonly 
   const settings: PodSettings = {
     isEnabled: reader.enabled(),
     image,
-    imagePullPolicy: reader.oneOf("image-pull-policy", PULL_POLICIES, "IfNotPresent"),
+    imagePullPolicy: reader.shared("image-pull-policy", "IfNotPresent") as PodSettings["imagePullPolicy"],
     ports: {
-      inbound: reader.port("inbound-port", 4143),
-      outbound: reader.port("outbound-port", 4140),
-      admin: reader.port("admin-port", 4191),
+      inbound: Number(reader.shared("inbound-port", "4143")),
+      outbound: Number(reader.shared("outbound-port", "4140")),
+      admin: Number(reader.shared("admin-port", "4191")),
     },
     skipInbound: reader.portList("skip-inbound-ports", SKIP_PORTS),
     skipOutbound: reader.portList("skip-outbound-ports", SKIP_PORTS),
-    skipSubnets: reader.checked("skip-subnets", "", (text) => parseSubnets(text) !== null, "networks such as 10.1.0.0/16"),
+    skipSubnets: reader.shared("skip-subnets", ""),
     opaquePorts: reader.ports("opaque-ports", OPAQUE_PORTS),
     requireIdentityPorts: reader.ports("proxy-require-identity-inbound-ports", ""),
-    policy: reader.oneOf("default-inbound-policy", DEFAULT_POLICIES, "all-unauthenticated"),
-    logLevel: reader.logLevel(),
+    policy: reader.shared("default-inbound-policy", "all-unauthenticated") as DefaultPolicy,
+    logLevel: logLevelOf(reader.shared("proxy-log-level", "info"))!,
     accessLog: reader.oneOf("access-log", ["off", "apache", "json"], "off"),
     hasShutdown: reader.flag("proxy-admin-shutdown", true),
-    drainGraceMs: reader.duration("shutdown-grace-period", "drainGraceMs"),
-    connectTimeoutMs: reader.duration("proxy-outbound-connect-timeout", "connectTimeoutMs"),
+    drainGraceMs: parseDurationMs(reader.shared("shutdown-grace-period", "")),
+    connectTimeoutMs: parseDurationMs(reader.shared("proxy-outbound-connect-timeout", "")),
     waitBeforeExitS: reader.whole("proxy-wait-before-exit-seconds", 0, 0, WAIT_BEFORE_EXIT_MAX_S),
     isNative: reader.flag("proxy-enable-native-sidecar", options.nativeSidecar),
     isAwaited: reader.flag("proxy-await", true),
-    uid: reader.whole("proxy-uid", 2102, 1, 2 ** 31 - 1),
+    uid: Number(reader.shared("proxy-uid", "2102")),
     gid: reader.whole("proxy-gid", 2102, 1, 2 ** 31 - 1),
     requests: reader.quantities("request"),
     limits: reader.quantities("limit"),
@@ -120,7 +123,7 @@ export function expandPorts(text: string, what: string): readonly number[] {
 
 function imageOf(image: string, reader: Reader): string {
   const name = reader.checked("proxy-image", "", (text) => IMAGE.test(text), "an image such as registry.example/weft");
-  const tag = reader.checked("proxy-version", "", (text) => TAG.test(text), "an image's tag such as 0.1.0");
+  const tag = reader.shared("proxy-version", "");
   const { base, own } = splitImage(image);
   if (name === "" && tag === "") return image;
   if (name !== "" && splitImage(name).own !== "") return name;
@@ -154,6 +157,12 @@ class Reader {
     return this.#inject !== "disabled";
   }
 
+  /** By the rule that holds for every kind of injector. */
+  shared(name: string, byDefault: string): string {
+    const { text = "" } = this.#values.get(name) ?? {};
+    return this.checked(name, byDefault, () => expectedOf(name, text) === null, expectedOf(name, text) ?? "");
+  }
+
   checked(name: string, byDefault: string, isGood: (text: string) => boolean, expected: string): string {
     this.#read.add(name);
     const value = this.#values.get(name);
@@ -176,12 +185,8 @@ class Reader {
     return Number(this.checked(name, String(byDefault), isGood, `a whole number from ${min} to ${max}`));
   }
 
-  port(name: string, byDefault: number): number {
-    return this.whole(name, byDefault, 1, 65535);
-  }
-
   portList(name: string, byDefault: string): string {
-    const isGood = (text: string) => parsePorts(text.replaceAll(/\s/g, "")) !== null;
+    const isGood = (text: string) => expectedOf(name, text.replaceAll(/\s/g, "")) === null;
     return this.checked(name, byDefault, isGood, "ports and ranges such as 25,8000-8010").replaceAll(/\s/g, "");
   }
 
@@ -189,28 +194,10 @@ class Reader {
     return expandPorts(this.portList(name, byDefault), this.#values.get(name)?.annotation ?? name);
   }
 
-  /** Within the range of the proxy's limit. */
-  duration(name: string, limit: "drainGraceMs" | "connectTimeoutMs"): number | null {
-    const { min, max } = LIMITS[limit];
-    const isGood = (text: string) => {
-      const ms = parseDurationMs(text);
-      return ms !== null && ms >= min && ms <= max;
-    };
-    const text = this.checked(name, "", isGood, `a duration from ${min}ms to ${max / 1000}s, such as 30s`);
-    return text === "" ? null : parseDurationMs(text);
-  }
-
   variables(): readonly (readonly [string, string])[] {
     const expected = 'a list such as [{"name": "A", "value": "b"}], without WEFT_CONFIG';
     const isGood = (given: string) => additionalEnv(given)?.every(([name]) => name !== "WEFT_CONFIG") === true;
     return additionalEnv(this.checked("proxy-additional-env", "[]", isGood, expected)) ?? [];
-  }
-
-  /** Linkerd's is a list of filters: `warn,linkerd=info`. The level without a target counts. */
-  logLevel(): PodSettings["logLevel"] {
-    const levelOf = (text: string) => LEVELS.find((level) => text.split(",").some((part) => part.trim() === level));
-    const text = this.checked("proxy-log-level", "info", (given) => levelOf(given) !== undefined, `one of ${LEVELS.join(", ")}`);
-    return levelOf(text)!;
   }
 
   quantities(kind: "request" | "limit"): Record<string, string> {
