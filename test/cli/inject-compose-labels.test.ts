@@ -209,15 +209,15 @@ test("a service for whose end others wait is a job: its sidecar looks at its pro
     [["proxy", "--job"], "on-failure", "service:job-net"],
     [undefined, undefined, "service:job-net"],
   ]);
-  assert.deepEqual([services["web-net"]!["command"], services["web"]!["pid"]], [["hold"], undefined]);
+  assert.deepEqual([services["web-net"]!["command"], services["web"]!["pid"]], [["init", "--hold"], undefined]);
   const again = await inject(text("    restart: on-failure\n"));
   assert.match(
     again.stderr,
     /^standard input:2:3: warning: service "job": it ends by itself but has restart: on-failure, so its sidecar does not/m,
   );
-  assert.deepEqual(again.services["job-net"]!["command"], ["hold"]);
+  assert.deepEqual(again.services["job-net"]!["command"], ["init", "--hold"]);
   const off = await inject(text("    labels: {weft.dev/job: 'false'}\n"));
-  assert.deepEqual(off.services["job-net"]!["command"], ["hold"]);
+  assert.deepEqual(off.services["job-net"]!["command"], ["init", "--hold"]);
   const byLabel = await inject("services:\n  job: {image: a, labels: [weft.dev/job=true]}\n");
   assert.deepEqual(byLabel.services["job-net"]!["command"], ["hold", "--job"]);
 });

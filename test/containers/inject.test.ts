@@ -9,7 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { Metrics } from "../support/metrics.ts";
 import { freePorts } from "../support/ports.ts";
 import { waitUntil } from "../support/wait.ts";
-import { engine, inspect, ok, ROOT, run } from "./support/engine.ts";
+import { engine, inspect, ok, ROOT, run, startedAtMs } from "./support/engine.ts";
 import { captured, Project } from "./support/project.ts";
 
 const FIXTURES = join(ROOT, "test/fixtures/compose");
@@ -132,6 +132,27 @@ describe("an injected project", () => {
   });
 
   it("refuses who is not of the mesh, where a label asks for that", async () => {
+    const ask = "fetch('http://api:8080/').then((r) => console.log(r.status), (e) => console.log(e.cause?.code ?? e.message))";
+    assert.equal(await ok("podman", ["exec", meshed.container("stranger"), "node", "-e", ask]), "403");
+  });
+
+  it("comes back behind its sidecars when the engine starts what it started before, and no init container", async () => {
+    const names = (
+      await engine("ps", "--all", "--filter", `label=com.docker.compose.project=${meshed.name}`, "--format", "{{.Names}}")
+    ).split("\n");
+    const policies = await Promise.all(names.map((name) => inspect(name, ".HostConfig.RestartPolicy.Name")));
+    const staying = names.filter((_, at) => policies[at] === "unless-stopped");
+    assert.ok(staying.includes(meshed.container("api")) && !staying.includes(meshed.container("api-init")), staying.join(" "));
+    await engine("stop", "--time", "60", ...staying);
+    const netBefore = await startedAtMs(meshed.container("api-net"));
+    // Applications first: nobody keeps an engine to the order of depends_on.
+    for (const name of staying.sort((a, b) => Number(/-(net|proxy)_1$/.test(a)) - Number(/-(net|proxy)_1$/.test(b))))
+      await engine("start", name);
+    assert.ok((await startedAtMs(meshed.container("api-net"))) > netBefore);
+    const client = "front.default.serviceaccount.identity.weft.cluster.local";
+    // A holder needs a moment for its rules, and who asks meanwhile passes them by.
+    await waitUntil("the mesh", async () => (await answer("/hello")).includes(client), PATIENCE_MS);
+    for (let i = 0; i < REQUESTS; i++) assert.deepEqual(JSON.parse(await answer("/hello")), { url: "/hello", client });
     const ask = "fetch('http://api:8080/').then((r) => console.log(r.status), (e) => console.log(e.cause?.code ?? e.message))";
     assert.equal(await ok("podman", ["exec", meshed.container("stranger"), "node", "-e", ask]), "403");
   });

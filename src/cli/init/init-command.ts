@@ -3,20 +3,16 @@
 // Run once before the applications start, by an init container or by hand, with CAP_NET_ADMIN. All or nothing: when the second
 // family fails, the first is taken back, to the rules of before if there were any: an update that fails must not open the way past the proxy. IPv6 that works around the proxy would be a hole, so a namespace with global
 // IPv6 addresses whose rules cannot be written is an error; without such addresses it is a note.
+//
+// With --hold it writes them as the process that owns the namespace, and then holds it as the proxy's user, without a capability: whoever starts it,
+// and in which order, the rules come with the namespace (an engine that is started again asks no init container).
 
+import { runHold } from "../hold-command.ts";
 import { FAILURE } from "../output-format.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
+import { becomeUser, checkPrivileges } from "./privileges.ts";
 import { applyScript, type Family, parsePorts, parseSubnets, putBackScript, type RedirectOptions, removeScript } from "./rules.ts";
-import {
-  chooseTables,
-  type Mode,
-  PRIVILEGE_HINT,
-  readOr,
-  restore,
-  restoreCommand,
-  type Tables,
-  TablesError,
-  tablesWithOurChains,
-} from "./tables.ts";
+import { chooseTables, type Mode, readOr, restore, restoreCommand, type Tables, TablesError, tablesWithOurChains } from "./tables.ts";
 
 /** As they were given. */
 export interface InitOptions {
@@ -30,14 +26,13 @@ export interface InitOptions {
   readonly iptablesMode: Mode | "auto";
   readonly dryRun?: true;
   readonly remove?: true;
+  readonly hold?: true;
 }
 
-/** Bit of `CapEff` in /proc/self/status. */
-const CAP_NET_ADMIN = 12n;
 const UID_MAX = 2 ** 32 - 2;
 
-/** Does it and says what it did; returns the exit code. */
-export function runInit(given: InitOptions): number {
+/** Does it and says what it did; resolves to the exit code. With `hold` it is then what `weft hold` is. */
+export async function runInit(given: InitOptions): Promise<number> {
   const mistakes: string[] = [];
   const options = readOptions(given, mistakes);
   if (mistakes.length > 0) {
@@ -45,10 +40,13 @@ export function runInit(given: InitOptions): number {
     return FAILURE;
   }
   try {
-    if (given.dryRun !== true) checkPrivileges();
-    if (given.remove === true) remove(given);
-    else apply(given, options);
-    return 0;
+    if (given.dryRun !== true) checkPrivileges(given.hold === true);
+    const work = (): void => (given.remove === true ? remove(given) : apply(given, options));
+    if (given.dryRun === true) work();
+    else await oneAtATime(work);
+    if (given.hold !== true) return 0;
+    becomeUser(options.proxyUid);
+    return await runHold(false);
   } catch (error) {
     if (!(error instanceof TablesError)) throw error;
     process.stderr.write(`weft init: ${error.message}\n  ${error.hint}\n`);
@@ -144,12 +142,6 @@ function needsIpv6({ ipFamily }: InitOptions): boolean {
     .some((line) => line.split(/\s+/)[3] === "00");
 }
 
-function checkPrivileges(): void {
-  const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readOr("/proc/self/status", ""))?.[1];
-  if (effective === undefined || ((BigInt(`0x${effective}`) >> CAP_NET_ADMIN) & 1n) === 1n) return;
-  throw new TablesError("this needs the capability NET_ADMIN, which this process does not have", PRIVILEGE_HINT);
-}
-
 function readOptions(given: InitOptions, mistakes: string[]): RedirectOptions {
   const ports = (option: string, text: string): string[] => {
     const parsed = parsePorts(text);
@@ -168,6 +160,9 @@ function readOptions(given: InitOptions, mistakes: string[]): RedirectOptions {
     mistakes.push(`--subnets-to-ignore ${JSON.stringify(given.subnetsToIgnore)}: expected networks such as 10.1.0.0/16,fd00::/8`);
   const isUid = /^[0-9]{1,10}$/.test(given.proxyUid) && Number(given.proxyUid) <= UID_MAX;
   if (!isUid) mistakes.push(`--proxy-uid ${JSON.stringify(given.proxyUid)}: expected the number of a user`);
+  if (given.hold === true && (given.dryRun === true || given.remove === true))
+    mistakes.push(`--hold stays to keep rules in place: it goes with neither --dry-run nor --remove`);
+  if (given.hold === true && Number(given.proxyUid) === 0) mistakes.push("--hold gives up root and becomes --proxy-uid: that cannot be 0");
   return {
     inboundPort: portOrOff("--incoming-proxy-port", given.incomingProxyPort),
     outboundPort: portOrOff("--outgoing-proxy-port", given.outgoingProxyPort),

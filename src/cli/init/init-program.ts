@@ -24,12 +24,13 @@ export function addInit(program: Command, finish: Finish): void {
     )
     .option("--dry-run", "print what would be written; needs no privileges")
     .option("--remove", "take the rules away")
+    .option("--hold", "then become the proxy's user and hold the network namespace, as weft hold does")
     .addHelpText(
       "after",
       "\nRun it before the applications start, with CAP_NET_ADMIN. Running it again replaces its rules.\nOn a host of your own every new TCP connection goes through the proxy from then on: ignore the ports that you log in by.",
     )
     .action(async (options: InitOptions) => {
       const { runInit } = await import("./init-command.ts");
-      finish(runInit(options));
+      finish(await runInit(options));
     });
 }

@@ -1,5 +1,8 @@
 // The services beside a meshed one: `-net` holds the network namespace, `-init` redirects its connections, `-proxy` is the sidecar. And what becomes of the
 // service itself, which gives its networks, ports and names to the holder.
+//
+// The holder writes the same redirect rules when it starts: an engine that is started again starts containers by their `restart`, and asks no `-init`. A
+// job's does not: nothing of a job is started again by the engine.
 
 import { isMap, isSeq, Pair } from "yaml";
 import type { YAMLMap } from "yaml";
@@ -24,6 +27,9 @@ import { TOKEN_SECRET } from "./sidecar-config.ts";
 
 /** What belongs to the namespace, and so to its holder. */
 const MOVED = ["ports", "expose", "dns", "dns_search", "dns_opt", "extra_hosts", "hostname", "domainname", "mac_address", "external_links"];
+
+/** For the rules, and to become the proxy's user, which has none of them. */
+const HOLDER_CAPABILITIES = ["NET_ADMIN", "NET_RAW", "SETUID", "SETGID"];
 
 /** Longer than a proxy drains, or compose would cut it: seconds. */
 const STOP_MARGIN_S = 10;
@@ -70,10 +76,13 @@ function holder(plan: ServicePlan, plans: readonly ServicePlan[], options: Injec
   const base = mapOf({
     image: quoted(imageOf(settings, options)),
     pull_policy: pullPolicy(settings),
-    command: listOf((plan.isJob ? ["hold", "--job"] : ["hold"]).map(quoted)),
-    restart: plan.isJob ? quoted("no") : restartOf(effective),
+    ...(plan.isJob
+      ? { command: listOf(["hold", "--job"].map(quoted)), restart: quoted("no") }
+      : { command: listOf([...initCommand(settings), "--hold"].map(quoted)), user: plain("root"), restart: restartOf(effective) }),
     read_only: plain(true),
     cap_drop: listOf([plain("ALL")]),
+    cap_add: plan.isJob ? null : listOf(HOLDER_CAPABILITIES.map(plain)),
+    security_opt: plan.isJob ? null : listOf([quoted("no-new-privileges:true")]),
     healthcheck: mapOf({ disable: plain(true) }, true),
     labels: labels("net", name),
     profiles: valueAt(effective, "profiles"),
@@ -85,8 +94,8 @@ function holder(plan: ServicePlan, plans: readonly ServicePlan[], options: Injec
   return base;
 }
 
-function initService({ service, settings }: ServicePlan, options: InjectOptions): YAMLMap {
-  const parts = partsOf(service.name);
+/** Holder and init container write the same rules. */
+function initCommand(settings: ServicePlan["settings"]): string[] {
   const args = ["init"];
   const add = (option: string, value: string | null, byDefault: string | null): void => {
     if (value !== null && value !== byDefault) args.push(option, value);
@@ -97,10 +106,16 @@ function initService({ service, settings }: ServicePlan, options: InjectOptions)
   add("--inbound-ports-to-ignore", settings.get("skip-inbound-ports"), null);
   add("--outbound-ports-to-ignore", settings.get("skip-outbound-ports"), null);
   add("--subnets-to-ignore", settings.get("skip-subnets"), null);
+  return args;
+}
+
+/** Ends when the rules are there, which a holder that stays cannot tell compose. */
+function initService({ service, settings }: ServicePlan, options: InjectOptions): YAMLMap {
+  const parts = partsOf(service.name);
   return mapOf({
     image: quoted(imageOf(settings, options)),
     pull_policy: pullPolicy(settings),
-    command: listOf(args.map(quoted)),
+    command: listOf(initCommand(settings).map(quoted)),
     user: plain("root"),
     network_mode: quoted(`service:${parts.net}`),
     restart: quoted("no"),
