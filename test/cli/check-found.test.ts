@@ -20,6 +20,8 @@ interface Container {
   readonly project: string;
   readonly part: string;
   readonly status: string;
+  readonly exitCode?: number;
+  readonly command?: readonly string[];
 }
 
 const IDENTITY: Container = { project: "shop", part: "identity", status: "exited" };
@@ -57,8 +59,8 @@ function answerOf(url: string): unknown {
   if (url.startsWith("/version")) return { ApiVersion: "1.41", Version: "1", Components: [{ Name: "Engine" }] };
   if (!url.startsWith("/containers/json")) {
     inspected++;
-    const status = containers[Number(url.split("/")[2])]?.status ?? "removing";
-    return { State: { Status: status, ExitCode: 0 }, Config: { Entrypoint: [], Cmd: [] }, RestartCount: 0 };
+    const { status = "removing", exitCode = 0, command = [] } = containers[Number(url.split("/")[2])] ?? {};
+    return { State: { Status: status, ExitCode: exitCode }, Config: { Entrypoint: [], Cmd: command }, RestartCount: 0 };
   }
   const wanted = /com\.docker\.compose\.project=(\w+)/.exec(url)?.[1];
   return containers.flatMap(({ project, part, status }, index) => {
@@ -156,6 +158,22 @@ describe("a container engine", () => {
         `there are meshes of several compose projects (blog, shop): choose one with --project; what answers on this host is looked at with --admin ${proxyPlace()}`,
       ],
     });
+  });
+});
+
+describe("a job's sidecar and holder", () => {
+  const IDLE: Container = { project: "shop", part: "net", status: "running" };
+  const job = (exitCode: number, ...words: string[]): Container[] => [
+    { project: "shop", part: "proxy", status: "exited", exitCode, command: ["proxy", ...words] },
+    { ...IDLE, part: "net", status: "exited", exitCode, command: ["hold", ...words] },
+  ];
+  const states = async (given: readonly Container[]): Promise<string[]> =>
+    (await (await gathered({ project: "shop" }, surroundings([IDLE, ...given])))()).containers!.map(({ status }) => status);
+
+  it("that have ended with 0 are no failure; others that have ended are", async () => {
+    assert.deepEqual(await states(job(0, "--job")), ["running"]);
+    assert.deepEqual(await states(job(1, "--job")), ["running", "exited", "exited"]);
+    assert.deepEqual(await states(job(0)), ["running", "exited", "exited"]);
   });
 });
 

@@ -18,7 +18,8 @@ export async function containerMesh(engine: Engine, project: string): Promise<Me
   const listed = await engine.containers(project);
   const found: Found[] = [];
   for (const container of listed.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    found.push({ container, inspected: await engine.inspect(container.id) });
+    const inspected = await engine.inspect(container.id);
+    if (!isEndedJob(inspected)) found.push({ container, inspected });
   }
   const proxies = await inTurns(
     found.filter(({ container }) => container.part === "proxy"),
@@ -29,6 +30,11 @@ export async function containerMesh(engine: Engine, project: string): Promise<Me
     identity === undefined ? null : { name: identity.container.name, report: await askInside(engine, identity, "identity") };
   const soughtIn = `the compose project ${JSON.stringify(project)}`;
   return { soughtIn, proxiesSought: `in ${soughtIn}`, leftOut: [], proxies, component, containers: found.map(stateOf) };
+}
+
+/** The sidecar or the holder of a job (docs/jobs.md): it ends with its application, and that is well. */
+function isEndedJob({ status, exitCode, command }: Inspected): boolean {
+  return status === "exited" && exitCode === 0 && command.includes("--job");
 }
 
 function stateOf({ container: { name, part, service }, inspected: { status, exitCode, restarts } }: Found): ContainerState {
