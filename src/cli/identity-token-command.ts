@@ -28,7 +28,7 @@ const TTL_FILE = "24h";
 /** Resolves to the exit code. */
 export async function runTokenCreate(options: TokenCreateOptions): Promise<number> {
   try {
-    if (options.file !== undefined) checkTokenPlace(options.file);
+    if (options.file !== undefined) checkTokenPlace(options.file, options.data);
     const token = await createToken(options);
     if (options.file === undefined) process.stdout.write(`${token}\n`);
     else writeTokenFile(options.file, token);

@@ -29,39 +29,16 @@ import type { RelayEnd } from "./relay-end.ts";
 import type { Service } from "./service.ts";
 import { Stash } from "./stash.ts";
 import { isStraightKey } from "./straight-services.ts";
-import type { Transport, TransportOwner } from "./transport.ts";
+import { SilentUpstream } from "./silent-upstream.ts";
+import { NOBODY, type Transport, type TransportOwner } from "./transport.ts";
 
 /** What a record of a TLS handshake begins with. */
 const TLS_HANDSHAKE = 0x16;
 
+/** Endpoints that are tried for a silent client. */
+const DIAL_ATTEMPTS_MAX = 3;
+
 const RESULT_LABELS = ["read_timeout", "tls", "http/2", "http/1", "not_http"] as const;
-
-/** The connection dialled on suspicion, while nobody has spoken. */
-class SilentUpstream implements TransportOwner {
-  readonly #connection: DetectConnection;
-
-  constructor(connection: DetectConnection) {
-    this.#connection = connection;
-  }
-
-  onBytes(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
-    this.#connection.onServerSpoke(buffer, start, end, lease);
-  }
-
-  onEnd(): void {
-    this.#connection.onServerLeft(false);
-  }
-
-  onWritable(): void {}
-
-  onDeadline(): void {
-    this.#connection.onServerLeft(true);
-  }
-
-  onClosed(errno: number): void {
-    this.#connection.onServerClosed(errno);
-  }
-}
 
 export class DetectConnection implements TransportOwner, ClientConnection {
   readonly #context: ForwarderContext;
@@ -72,6 +49,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   #endpoint: Endpoint | null = null;
   #upstream: RelayEnd | null = null;
   #isConnected = false;
+  #attempts = 0;
   #isDecided = false;
   /** It waits in the queue of silent connections. */
   isSilent = true;
@@ -258,8 +236,18 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.headerDeadlineMs;
       return;
     }
+    this.#dial(service);
+  }
+
+  /** For a client that may be waiting for the server's word. Where nobody can be reached it has to begin itself, within the time for a head. */
+  #dial(service: Service): void {
     const endpoint = service.pick();
-    if (endpoint === null || endpoint.isOwnListener) return;
+    if (endpoint?.isOwnListener === true) return;
+    if (endpoint === null || this.#attempts === DIAL_ATTEMPTS_MAX) {
+      this.#mustBegin();
+      return;
+    }
+    this.#attempts++;
     this.#endpoint = endpoint;
     const dialledAt = this.#context.loop.now;
     endpoint.inFlight++;
@@ -268,9 +256,13 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       endpoint.inFlight--;
       if (status !== 0) {
         this.#upstream = null;
+        // Its end is told later, when the next attempt is in its place: nobody must hear of it.
+        upstream.owner = NOBODY;
         upstream.close(false);
         endpoint.relayFailed(status, upstream.refusal ?? null);
         if (endpoint.isStraight) this.#end(true);
+        else if (upstream.refusal?.isFinal === true) this.#mustBegin();
+        else this.#dial(service);
         return;
       }
       this.#isConnected = true;
@@ -281,10 +273,20 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     this.#upstream = upstream;
   }
 
+  #mustBegin(): void {
+    const { loop, shared } = this.#context;
+    this.#transport.deadlineAt = Math.min(this.#transport.deadlineAt, loop.now + shared.limits.headerDeadlineMs);
+  }
+
   /** The server speaks first: an opaque protocol. */
   onServerSpoke(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
     const service = this.#service();
     if (this.#isDecided) return;
+    if (this.#isInHello) {
+      // A proxy of the mesh, perhaps, whose hello is on its way: what the service says is not for it. The service gets another connection.
+      this.onServerGone();
+      return;
+    }
     if (isHttp2Server(buffer, start, end)) {
       // A relay would tie all requests of a client that was only slow to this one endpoint, and could not be told to go away.
       this.onServerGone();
@@ -296,15 +298,23 @@ export class DetectConnection implements TransportOwner, ClientConnection {
       return;
     }
     this.#isDecided = true;
-    if (!this.#listener.isDecided) this.#identify(PLAIN_CLIENT);
+    const mayBeProxy = !this.#listener.isDecided;
+    if (mayBeProxy) this.#identify(PLAIN_CLIENT);
     if (!this.#isAdmitted()) return;
     this.#context.counters.detected(this.#listener.snapshot.direction, "read_timeout");
     const next = new Relay(this.#context, this.#listener, this.#owner, this.#transport, service, false);
     this.#owner.replace(this, next);
+    if (mayBeProxy) next.refuseLateHello();
     next.start(this.#takeDialled());
     const stash = this.#stash;
     if (stash !== null) next.onBytes(stash.bytes, stash.start, stash.end, null);
     next.toClient(buffer, start, end, lease);
+  }
+
+  /** Part of a TLS hello is here, at a port where proxies of the mesh come in. */
+  get #isInHello(): boolean {
+    const stash = this.#stash;
+    return stash !== null && !this.#listener.isDecided && stash.bytes[stash.start] === TLS_HANDSHAKE;
   }
 
   /** The dialled connection failed, ended, or is of no use: as if it had never been there. */

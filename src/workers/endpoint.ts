@@ -14,7 +14,7 @@ import type { EndpointMetrics } from "../core/telemetry/endpoint-metrics.ts";
 import type { TransportMetrics } from "../core/telemetry/transport-metrics.ts";
 import type { ClientPeer } from "./client-peer.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
-import { connectErrorId, errnoName, errnoOf, UV_ECONNREFUSED, UV_ETIMEDOUT } from "./errno.ts";
+import { ANSWERED_PLAIN, connectErrorId, errnoName, errnoOf, UV_ECONNREFUSED, UV_ETIMEDOUT } from "./errno.ts";
 import { H1Pool } from "./h1-pool.ts";
 import { H2Pool } from "./h2-pool.ts";
 import { dialMesh } from "./mesh-dial.ts";
@@ -107,6 +107,8 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
   /** In a row, for the same reason. */
   #failures = 0;
   #lastErrno = 0;
+  /** The last connect, to a proxy of the mesh, met plain bytes. */
+  #hasAnsweredPlain = false;
   /** When the last pause was over, in milliseconds of the loop's clock. */
   #resumedAt = Number.NEGATIVE_INFINITY;
   #readyTimer: NodeJS.Timeout | null = null;
@@ -218,6 +220,7 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   connected(transport: Transport): void {
     this.#failures = 0;
+    this.#hasAnsweredPlain = false;
     const { transportMetrics } = this.#used;
     transportMetrics.opened();
     transport.setMeter(transportMetrics);
@@ -287,6 +290,12 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
       if (!this.isReady && this.#readyTimer === null) this.#becomeReady();
       return;
     }
+    // A proxy takes whoever is silent for detectTimeoutMs for a client of a service that speaks first: a handshake that was late meets that
+    // service's greeting. Once it is no reason to stay away.
+    if (errno === ANSWERED_PLAIN && !this.#hasAnsweredPlain) {
+      this.#hasAnsweredPlain = true;
+      return;
+    }
     this.brokeHttp1();
     this.context.onConnectFailed(this.#owner.key, this.address, errno);
     this.#owner.connectFailed(this, errnoName(errno));
@@ -307,6 +316,8 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   /** A relay's connection could not be made. `refusal`: what another proxy has said, null for nothing. */
   relayFailed(errno: number, refusal: TunnelRefusal | null): void {
+    // That of plain bytes the pool has told.
+    if (errno === ANSWERED_PLAIN) return;
     if (refusal === null || !refusal.isAnswer) this.connectFailed(errno);
     else if (!refusal.isFinal) this.applicationGone();
   }

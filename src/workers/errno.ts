@@ -21,6 +21,9 @@ export function errnoOf(errorId: number): number {
 /** Why a connection to another proxy of the mesh was closed on which PING got no answer. */
 export const SILENT: number = errnoOf(ERRORS.WEFT_MESH_SILENT.id);
 
+/** What answered the mesh TLS handshake does not speak TLS. */
+export const ANSWERED_PLAIN: number = errnoOf(ERRORS.WEFT_MESH_PLAIN.id);
+
 /** A number that `errnoOf` made. */
 export function isOwnErrno(errno: number): boolean {
   return errno <= -OWN_BASE;

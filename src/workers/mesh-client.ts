@@ -4,12 +4,13 @@
 // sink, which decides before anything is sent. No session is ever offered (mesh-tls-options.ts).
 
 import type { SocketConstructorOpts } from "node:net";
+import { Duplex } from "node:stream";
 import type { SecureContext, TLSSocket } from "node:tls";
 import type { MeshIdentity } from "../config/snapshot.ts";
 import { meshContextOptions } from "./mesh-tls-options.ts";
 import type { TcpHandle } from "./native-handles.ts";
 import { type EvidenceSource, peerEvidence } from "./peer-evidence.ts";
-import { loadTls } from "./tls-builtins.ts";
+import { loadTls, type TlsBuiltins } from "./tls-builtins.ts";
 import type { HandshakeSink } from "./tls-context.ts";
 import { TlsStream, type TlsWrap } from "./tls-stream.ts";
 
@@ -25,6 +26,7 @@ export class MeshClient {
   constructor(identity: MeshIdentity) {
     const builtins = loadTls();
     this.#context = builtins.tls.createSecureContext(meshContextOptions(builtins, identity));
+    warmUp(builtins, this.#context);
   }
 
   /** Begins a handshake on a connected handle; nothing has been read of it. A handshake that is closed meanwhile may still call the sink. */
@@ -63,6 +65,24 @@ export class MeshClient {
     });
     return stream;
   }
+}
+
+let isWarm = false;
+
+/**
+ * Makes a hello that nobody gets, once per thread. The first one takes ten times as long as those that follow (code that has never run, ten
+ * milliseconds and more), and a proxy that waits longer than detectTimeoutMs for it asks the service behind it whether that one speaks first.
+ */
+function warmUp({ tls }: TlsBuiltins, secureContext: SecureContext): void {
+  if (isWarm) return;
+  isWarm = true;
+  const below = new Duplex({ read: ignore, write: (_chunk, _encoding, done) => done() });
+  const socket = tls.connect({ socket: below, secureContext, servername: "warm-up.invalid", rejectUnauthorized: false });
+  socket.on("error", ignore);
+  setImmediate(() => {
+    socket.destroy();
+    below.destroy();
+  });
 }
 
 function ignore(): void {}

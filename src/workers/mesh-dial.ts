@@ -11,6 +11,9 @@ import type { HandshakeSink, Secured } from "./tls-context.ts";
 import type { Transport, TransportOwner } from "./transport.ts";
 import { dialConnection } from "./transport-open.ts";
 
+/** What OpenSSL says of bytes that are no TLS record. */
+const NOT_TLS = "wrong version number";
+
 export interface MeshPlace {
   readonly host: string;
   readonly port: number;
@@ -83,8 +86,9 @@ class MeshDial implements HandshakeSink {
   onFailed(reason: string): void {
     this.#context.loop.run(() => {
       if (this.transport!.isClosed) return;
-      this.#context.mesh.failed(this.#place.address, this.#place.identity, reason);
-      this.#onConnected(errnoOf(ERRORS.WEFT_MESH_HANDSHAKE.id));
+      const code = reason === NOT_TLS ? "WEFT_MESH_PLAIN" : "WEFT_MESH_HANDSHAKE";
+      this.#context.mesh.failed(this.#place.address, this.#place.identity, reason, code);
+      this.#onConnected(errnoOf(ERRORS[code].id));
     });
   }
 }

@@ -108,10 +108,10 @@ export class MeshTls {
   }
 
   /** A handshake with an endpoint came to nothing, or it closed before it said anything. */
-  failed(address: string, identity: string, detail: string): void {
-    const { label, cause } = ERRORS.WEFT_MESH_HANDSHAKE;
+  failed(address: string, identity: string, detail: string, code: "WEFT_MESH_HANDSHAKE" | "WEFT_MESH_PLAIN" = "WEFT_MESH_HANDSHAKE"): void {
+    const { label, cause } = ERRORS[code];
     this.count("outbound", "failed", label);
-    this.#refusals.note(`[WEFT_MESH_HANDSHAKE] ${cause}`, address, { identity, detail }, "endpoint");
+    this.#refusals.note(`[${code}] ${cause}`, address, { identity, detail }, "endpoint");
   }
 
   /** Another proxy answered in its application's place. */

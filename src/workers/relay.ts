@@ -11,6 +11,7 @@ import { Buffer } from "node:buffer";
 import { ERRORS, errorCode, errorRow } from "../core/errors/error-codes.ts";
 import { writeErrorResponse } from "../core/h1/serialize.ts";
 import type { Lease } from "../core/http/exchange.ts";
+import { mayBeClientHello } from "../core/tcp/client-hello.ts";
 import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { connectErrorId, errnoName, UV_ETIMEDOUT } from "./errno.ts";
@@ -76,6 +77,8 @@ export class Relay implements TransportOwner, ClientConnection {
   #isClosed = false;
   /** An accepted CONNECT waits for its answer. */
   #answersConnect: boolean;
+  /** The service has spoken first, and the client, which has not spoken yet, may be a proxy that was late with its hello. */
+  #mayBeLateProxy = false;
 
   constructor(
     context: ForwarderContext,
@@ -106,6 +109,14 @@ export class Relay implements TransportOwner, ClientConnection {
     this.#upstream = dialled.transport;
     dialled.transport.owner = new UpstreamSide(this);
     this.#established();
+  }
+
+  /**
+   * The service has spoken first, at a port where proxies of the mesh come in. One whose hello was late takes the service's word for a broken
+   * handshake and comes again; its hello is not for the service, which would never get one from a client of its own at this place.
+   */
+  refuseLateHello(): void {
+    this.#mayBeLateProxy = true;
   }
 
   #dial(): void {
@@ -221,6 +232,13 @@ export class Relay implements TransportOwner, ClientConnection {
       this.#stash.append(buffer, start, end);
       if (this.#stash.size >= this.#context.shared.limits.pipelinedBytesMax) this.#client.pause();
       return;
+    }
+    if (this.#mayBeLateProxy) {
+      this.#mayBeLateProxy = false;
+      if (mayBeClientHello(buffer, start, end)) {
+        this.#close(true);
+        return;
+      }
     }
     this.#touch();
     upstream.write(buffer, start, end, lease);

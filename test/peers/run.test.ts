@@ -179,7 +179,7 @@ describe("a job in a process namespace", () => {
     // A health check: another process of the proxy's container that comes and goes.
     assert.equal(await enter(PROXY_UID, "sleep", "1.5").ended, 0);
     assert.ok(!proxy.isOver, "the application has not begun");
-    const application = enter(0, "sh", "-c", `sleep 2; curl -sS http://127.0.0.1:${port}/last; exit 3`);
+    const application = enter(0, "sh", "-c", `sleep 4; curl -sS http://127.0.0.1:${port}/last; exit 3`);
     assert.equal(await application.ended, 3);
     assert.equal(application.said, "origin /last");
     assert.equal(await proxy.ended, 0);

@@ -252,7 +252,7 @@ describe("servers of the mesh that are not what they should be", () => {
   const odd: readonly (readonly [string, ErrorCode, () => Promise<Peer>])[] = [
     ["TLS 1.2 only", "WEFT_MESH_HANDSHAKE", () => startImpostor({ ...good, minVersion: "TLSv1.2", maxVersion: "TLSv1.2" })],
     ["no ALPN", "WEFT_MESH_PROTOCOL", () => startImpostor({ ...good, ALPNProtocols: [] })],
-    ["plain text", "WEFT_MESH_HANDSHAKE", () => startPlain((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"))],
+    ["plain text", "WEFT_MESH_PLAIN", () => startPlain((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"))],
     ["a connection that closes", "WEFT_MESH_HANDSHAKE", () => startPlain((socket) => socket.destroy())],
     ["silence", "WEFT_CONNECT_TIMEOUT", () => startPlain(() => undefined)],
     ["nothing behind the handshake", "WEFT_MESH_HANDSHAKE", () => startMute()],

@@ -7,7 +7,7 @@
 // one's identity by asking for it there. Links are left alone.
 
 import { accessSync, closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { readJoinToken, TOKEN_LENGTH_MAX } from "../../core/identity/join-token.ts";
 import type { JoinTokens, OwnToken } from "./join-tokens.ts";
 import { FileProblem, removePrivateFile, writeAll, writePrivateFile } from "./private-files.ts";
@@ -56,9 +56,13 @@ export function renewTokenFile(path: string, token: string): void {
   removePrivateFile(`${path}${FRESH}`);
 }
 
-/** Whether a token can be written there, as far as that can be known before: the folder is there, and takes files. Throws a FileProblem. */
-export function checkTokenPlace(path: string): void {
+/**
+ * Whether a token can be written there, as far as that can be known before: the folder is there, and takes files; or it comes with the folder `data`,
+ * which is laid out first. Throws a FileProblem.
+ */
+export function checkTokenPlace(path: string, data: string | undefined): void {
   const folder = dirname(path);
+  if (data !== undefined && !existsSync(folder) && `${resolve(data)}/`.startsWith(`${resolve(folder)}/`)) return;
   if (!existsSync(folder))
     throw new FileProblem(`${path} cannot be written: the folder ${folder} does not exist; make it first (mkdir -p ${folder})`);
   if (!isFolder(folder)) throw new FileProblem(`${path} cannot be written: ${folder} is no folder`);

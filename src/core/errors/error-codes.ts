@@ -104,6 +104,7 @@ export const ERRORS = {
     "mesh handshake",
     "The mesh TLS handshake with the endpoint failed, or its proxy refused this one right after it. A proxy that is asked for another name than its own passes TLS on to its service: check the endpoint's identity (weft identity HOST:PORT shows it), then the log of the endpoint's proxy.",
   ),
+  WEFT_MESH_PLAIN: peer502(132, "mesh plain", "The endpoint answered the mesh TLS handshake in plain bytes: its service is there without a proxy of the mesh before it, or a busy proxy had taken this one for a client that waits for the service's first word, which is tried again at once."),
   WEFT_MESH_PROTOCOL: peer502(129, "mesh protocol", "The endpoint speaks mesh TLS, but not HTTP/2 within."),
   WEFT_MESH_SILENT: { id: 131, origin: "upstream", status: 504, close: true, retry: "if-reused-connection", label: "mesh silent", cause: "The other proxy of the mesh did not answer a PING within meshPingTimeoutMs: it, or the way to it, is dead; the connection was closed." },
   WEFT_NO_IDENTITY: { id: 130, origin: "internal", status: 503, close: false, retry: "if-nothing-sent", label: "no identity", cause: "The endpoint needs mesh TLS, and this proxy has no certificate yet, or spec.identity is not set." },

@@ -45,6 +45,11 @@ export function readClientHello(buffer: Buffer, start: number, end: number): Hel
   return readHello(reader) ?? "malformed";
 }
 
+/** True unless the bytes [start, end) cannot be the beginning of a hello. */
+export function mayBeClientHello(buffer: Buffer, start: number, end: number): boolean {
+  return readClientHello(buffer, start, end) !== "malformed";
+}
+
 interface Message {
   readonly bytes: Uint8Array;
   readonly from: number;

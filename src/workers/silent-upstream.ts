@@ -1,0 +1,37 @@
+// The connection to an endpoint that is dialled on suspicion, because a client is silent: whoever dialled hears who speaks or leaves first.
+
+import type { Buffer } from "node:buffer";
+import type { Lease } from "../core/http/exchange.ts";
+import type { TransportOwner } from "./transport.ts";
+
+export interface SilentUpstreamOwner {
+  onServerSpoke(buffer: Buffer, start: number, end: number, lease: Lease | null): void;
+  onServerLeft(isAbort: boolean): void;
+  onServerClosed(errno: number): void;
+}
+
+export class SilentUpstream implements TransportOwner {
+  readonly #owner: SilentUpstreamOwner;
+
+  constructor(owner: SilentUpstreamOwner) {
+    this.#owner = owner;
+  }
+
+  onBytes(buffer: Buffer, start: number, end: number, lease: Lease | null): void {
+    this.#owner.onServerSpoke(buffer, start, end, lease);
+  }
+
+  onEnd(): void {
+    this.#owner.onServerLeft(false);
+  }
+
+  onWritable(): void {}
+
+  onDeadline(): void {
+    this.#owner.onServerLeft(true);
+  }
+
+  onClosed(errno: number): void {
+    this.#owner.onServerClosed(errno);
+  }
+}
