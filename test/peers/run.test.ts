@@ -91,7 +91,8 @@ describe("weft run in a terminal", () => {
     const file = place.write("counter.cjs", COUNTER);
     const terminal = new Program("script", [
       "-qec",
-      `${NODE} ${MAIN} run --config ${config} --proxy-log log -- ${NODE} ${file}`,
+      // `exec`: a shell that waited for it would be interrupted, too, and dash makes that its code whatever its command's was.
+      `exec ${NODE} ${MAIN} run --config ${config} --proxy-log log -- ${NODE} ${file}`,
       "/dev/null",
     ]);
     await terminal.until(/counting/);
