@@ -10,12 +10,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { Agent, createServer, request } from "node:http";
 import { request as requestTls } from "node:https";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { WebSocket } from "ws";
 import { Authority, CertificateFiles } from "../support/certificates.ts";
+import { freePorts } from "../support/ports.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const DEADLINE_MS = 20_000;
@@ -62,15 +63,6 @@ function callTls(port: number, ca: string, body: string): Promise<Answer> {
   });
 }
 
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 async function untilReady(adminPort: number, child: ChildProcess, log: () => string): Promise<void> {
   for (const deadline = performance.now() + DEADLINE_MS; ; await wait(25)) {
     const answer = await call(adminPort, "/ready").catch(() => null);
@@ -91,7 +83,7 @@ async function proxyForwards(): Promise<void> {
   }).listen(0, "127.0.0.1");
   await once(origin, "listening");
   const to = `127.0.0.1:${(origin.address() as AddressInfo).port}`;
-  const [port, adminPort, tlsPort] = [await freePort(), await freePort(), await freePort()];
+  const [port, adminPort, tlsPort] = (await freePorts(3)) as [number, number, number];
   const authority = new Authority();
   const files = new CertificateFiles(authority.issue());
   const config = `apiVersion: weft.dev/v1alpha1

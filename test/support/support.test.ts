@@ -8,7 +8,7 @@ import { header, MessageReader, text } from "./http-lite.ts";
 import { Metrics } from "./metrics.ts";
 import { type Origin, startRawOrigin } from "./origin.ts";
 import { startApp } from "./origin-app.ts";
-import { closedPort } from "./ports.ts";
+import { closedPort, freePorts } from "./ports.ts";
 import { SeededContent, seededBuffer, seededHash } from "./seeded-content.ts";
 import { Gate, waitUntil, within } from "./wait.ts";
 
@@ -146,6 +146,14 @@ describe("wire", () => {
 
   it("fails to connect where nothing listens", async () => {
     await assert.rejects(connect(await closedPort()), /ECONNREFUSED/);
+  });
+});
+
+describe("free ports", () => {
+  it("are all different, and can be listened on", async () => {
+    const ports = await freePorts(100);
+    assert.equal(new Set(ports).size, ports.length);
+    for (const port of ports) await (await startRawOrigin(() => undefined, { port })).stop();
   });
 });
 
