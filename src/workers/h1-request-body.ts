@@ -34,8 +34,11 @@ export class RequestBody {
   readonly #rate: BodyRate;
   #isChunked = false;
   #scanner: ChunkScanner | null = null;
-  /** The scanner was told which form the upstream takes. */
+  /** Of the request with this body. */
+  #head: MessageHead | null = null;
   #isScanning = false;
+  /** Something of a chunked body was passed on: all of it goes in that form, also when another upstream gets it. */
+  #isFormFixed = false;
   /** Of a Content-Length. */
   #remaining = 0;
   /** Of chunks, so far. */
@@ -49,9 +52,12 @@ export class RequestBody {
   }
 
   /** The next request has one. False: it is refused. */
-  begin({ framing, contentLength }: MessageHead): boolean {
+  begin(head: MessageHead): boolean {
+    const { framing, contentLength } = head;
+    this.#head = head;
     this.#isChunked = framing === Framing.chunked;
     this.#isScanning = false;
+    this.#isFormFixed = false;
     this.#remaining = contentLength;
     this.#bytes = 0;
     if (this.#isChunked) this.#transport.readMode = ReadMode.adaptive;
@@ -89,11 +95,17 @@ export class RequestBody {
     const scanner = this.#scanner;
     if (!this.#isScanning) {
       this.#isScanning = true;
-      scanner.reset(exchange.takesWireBody);
+      scanner.reset(false);
+    }
+    if (!this.#isFormFixed) {
+      const takesWire = exchange.takesWireBody;
+      scanner.deliverAs(takesWire);
+      this.#head!.isDecoded = !takesWire;
     }
     let at = start;
     while (this.#owner.isUploading) {
       const event = scanner.next(buffer, at, end);
+      if (event !== ChunkEvent.more) this.#isFormFixed = true;
       at = scanner.pos;
       switch (event) {
         case ChunkEvent.more:

@@ -175,7 +175,8 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     this.#isPersistent = true;
     this.#informational = 0;
     this.#isUpgrade = head.hasUpgrade && head.saysUpgrade && head.version !== 10;
-    this.#encodes = head.framing === Framing.chunked && !head.isChunked;
+    const takesWire = head.isChunked && !head.isDecoded;
+    this.#encodes = head.framing === Framing.chunked && !takesWire;
     // An HTTP/2 body comes in frames of 16 KiB: one write for all of a turn.
     this.#transport.gathers = head.version === 20;
     const chunk = this.#transport.reserve(requestHeadRoom(head));
@@ -186,8 +187,8 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     options.clientId = edits.clientId;
     options.via = edits.via;
     chunk.length = writeRequestHead(head, chunk.bytes, chunk.length, options);
-    if (this.#encodes) chunk.length = addChunkedField(chunk.bytes, chunk.length);
-    return head.isChunked;
+    if (this.#encodes && !head.isChunked) chunk.length = addChunkedField(chunk.bytes, chunk.length);
+    return takesWire;
   }
 
   sendBody(buffer: Buffer, start: number, end: number, lease: Lease | null): void {

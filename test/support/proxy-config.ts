@@ -7,6 +7,8 @@ export interface TestService {
   readonly endpoints: readonly string[];
   /** Who must be at all of them. */
   readonly identity?: string;
+  /** Beside them, without an identity. */
+  readonly plain?: readonly string[];
   readonly dns?: readonly string[];
   readonly loadBalancer?: "ewma" | "p2c" | "round-robin";
   /** Of the port 80, which is what a name without a port means. Absent: any port, detect. */
@@ -120,6 +122,7 @@ export function proxyConfig(options: ProxyOptions, ports: ProxyPorts): string {
       ...(service.loadBalancer && { loadBalancer: service.loadBalancer }),
       endpoints: [
         ...service.endpoints.map((address) => ({ address, ...(service.identity && { identity: service.identity }) })),
+        ...(service.plain ?? []).map((address) => ({ address })),
         ...(service.dns ?? []).map((dns) => ({ dns })),
       ],
     },

@@ -112,6 +112,11 @@ export class ChunkScanner {
     this.#section.reset();
   }
 
+  /** The other form, as long as nothing was delivered. */
+  deliverAs(wantsWire: boolean): void {
+    this.#isWire = wantsWire;
+  }
+
   /**
    * Reads on at `pos` of [pos, end). Call again with `this.pos` until `more`, `end` or `error`. A range that is
    * delivered is as large as the bytes at hand allow; bytes of it that stand before an error are not delivered.

@@ -110,6 +110,8 @@ export class MessageHead {
   contentLength = -1;
   /** Transfer-Encoding is exactly `chunked`: the source can deliver the body in wire form. */
   isChunked = false;
+  /** A request whose source has begun to deliver a chunked body as payload, for an upstream that did not take the wire form: so will another one get it. */
+  isDecoded = false;
   /** Connection options seen. */
   saysClose = false;
   saysKeepAlive = false;
@@ -158,6 +160,7 @@ export class MessageHead {
     this.hasOddSpace = false;
     this.contentLength = -1;
     this.isChunked = false;
+    this.isDecoded = false;
     this.saysClose = false;
     this.saysKeepAlive = false;
     this.saysUpgrade = false;
@@ -200,6 +203,7 @@ export class MessageHead {
     this.hasOddSpace = other.hasOddSpace;
     this.contentLength = other.contentLength;
     this.isChunked = other.isChunked;
+    this.isDecoded = other.isDecoded;
     this.saysClose = other.saysClose;
     this.saysKeepAlive = other.saysKeepAlive;
     this.saysUpgrade = other.saysUpgrade;
