@@ -232,11 +232,8 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     if (service === null || service.isHttpOnly) return;
     // Nothing is dialled for who is not admitted. It may still be HTTP that is slow to begin and gets an answer, or somebody of the mesh
     // who is admitted once it is known: it has to begin within the time for a head. Who is admitted is counted when it is a relay.
-    if (this.#listener.gate?.current.admits(this.#transport) === false) {
-      this.#transport.deadlineAt = this.#context.loop.now + this.#context.shared.limits.headerDeadlineMs;
-      return;
-    }
-    this.#dial(service);
+    if (this.#listener.gate?.current.admits(this.#transport) === false) this.#mustBegin();
+    else this.#dial(service);
   }
 
   /** For a client that may be waiting for the server's word. Where nobody can be reached it has to begin itself, within the time for a head. */
@@ -253,24 +250,34 @@ export class DetectConnection implements TransportOwner, ClientConnection {
     endpoint.inFlight++;
     const upstream = endpoint.dialRaw(new SilentUpstream(this), (status) => {
       if (this.#upstream === null) return;
-      endpoint.inFlight--;
       if (status !== 0) {
-        this.#upstream = null;
-        // Its end is told later, when the next attempt is in its place: nobody must hear of it.
-        upstream.owner = NOBODY;
-        upstream.close(false);
-        endpoint.relayFailed(status, upstream.refusal ?? null);
-        if (endpoint.isStraight) this.#end(true);
-        else if (upstream.refusal?.isFinal === true) this.#mustBegin();
-        else this.#dial(service);
+        this.onServerFailed(status);
         return;
       }
+      endpoint.inFlight--;
       this.#isConnected = true;
       upstream.deadlineAt = 0;
       endpoint.ewma.observe(this.#context.loop.now - dialledAt, this.#context.loop.now);
       endpoint.relayOpened(upstream);
     });
     this.#upstream = upstream;
+  }
+
+  /** Not connected. Another endpoint may be; a client that chose this address itself is told as the server would have. */
+  onServerFailed(errno: number): void {
+    const upstream = this.#upstream;
+    const endpoint = this.#endpoint;
+    if (upstream === null || endpoint === null) return;
+    endpoint.inFlight--;
+    this.#upstream = null;
+    // Its end is told later, when the next attempt is in its place: nobody must hear of it.
+    upstream.owner = NOBODY;
+    upstream.close(false);
+    endpoint.relayFailed(errno, upstream.refusal ?? null);
+    const service = this.#service();
+    if (endpoint.isStraight) this.#end(true);
+    else if (service === null || service.isHttpOnly || upstream.refusal?.isFinal === true) this.#mustBegin();
+    else this.#dial(service);
   }
 
   #mustBegin(): void {
@@ -327,10 +334,10 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   }
 
   /** Before anybody spoke. A client that chose this address itself is told as the server would have: it may wait for its word. */
-  onServerLeft(isAbort: boolean): void {
+  onServerLeft(): void {
     const isStraight = this.#endpoint?.isStraight === true;
     this.onServerGone();
-    if (isStraight && !this.#isDecided) this.#end(isAbort);
+    if (isStraight && !this.#isDecided) this.#end(false);
   }
 
   onServerClosed(errno: number): void {

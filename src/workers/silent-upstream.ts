@@ -2,11 +2,14 @@
 
 import type { Buffer } from "node:buffer";
 import type { Lease } from "../core/http/exchange.ts";
+import { UV_ETIMEDOUT } from "./errno.ts";
 import type { TransportOwner } from "./transport.ts";
 
 export interface SilentUpstreamOwner {
   onServerSpoke(buffer: Buffer, start: number, end: number, lease: Lease | null): void;
-  onServerLeft(isAbort: boolean): void;
+  /** The connect failed. */
+  onServerFailed(errno: number): void;
+  onServerLeft(): void;
   onServerClosed(errno: number): void;
 }
 
@@ -22,13 +25,14 @@ export class SilentUpstream implements TransportOwner {
   }
 
   onEnd(): void {
-    this.#owner.onServerLeft(false);
+    this.#owner.onServerLeft();
   }
 
   onWritable(): void {}
 
+  /** Of the connect: a connection that stands has none. */
   onDeadline(): void {
-    this.#owner.onServerLeft(true);
+    this.#owner.onServerFailed(UV_ETIMEDOUT);
   }
 
   onClosed(errno: number): void {

@@ -15,7 +15,7 @@ import { closedPort } from "../support/ports.ts";
 import { ProxyProcess } from "../support/proxy-process.ts";
 import { scenario, stopProxy } from "../support/scenario.ts";
 import { Gate, waitUntil, within } from "../support/wait.ts";
-import { endpointStats } from "../support/worker-stats.ts";
+import { endpointStats, forwarderStats } from "../support/worker-stats.ts";
 
 describe("a connect that hangs", () => {
   let deaf: DeafListener;
@@ -48,6 +48,49 @@ describe("a connect that hangs", () => {
     await waitUntil("the reason in the log", () => proxy.log.includes("[WEFT_CONNECT_TIMEOUT]"));
     client.destroy();
   });
+});
+
+describe("a connect that hangs for a client that is silent", () => {
+  const GREETING = "220 ready\r\n";
+
+  for (const [isAlone, what] of [
+    [false, "gets the greeting of another endpoint"],
+    [true, "ends after headerDeadlineMs where there is no other: the endpoint is left alone, as after any connect that fails"],
+  ] as const) {
+    it(what, async () => {
+      const deaf = await DeafListener.start();
+      const greeter = await startRawOrigin(async (wire) => {
+        await wire.send(GREETING);
+        await wire.until("the end", () => wire.isEnded || wire.isClosed, 60_000);
+        wire.endWrite();
+      });
+      const proxy = await ProxyProcess.start({
+        // Round robin: of two clients one is given the endpoint that hangs first.
+        services: { web: { endpoints: isAlone ? [deaf.address] : [deaf.address, greeter.address], loadBalancer: "round-robin" } },
+        limits: { reconnectBackoffMinMs: 60_000, reconnectBackoffMaxMs: 60_000, reconnectQuickMaxMs: 60_000, headerDeadlineMs: 300 },
+      });
+      try {
+        const clients = [await connect(proxy.port), await connect(proxy.port)];
+        for (const client of clients) {
+          if (isAlone) await client.expectClosed(60_000);
+          else assert.equal((await client.expectBytes(GREETING.length, 60_000)).toString("latin1"), GREETING);
+          client.destroy();
+        }
+        const stats = await forwarderStats(proxy);
+        const { endpoints } = stats!.services.find(({ service }) => service === "default/web")!;
+        const { ready } = endpoints.find(({ address }) => address === deaf.address)!;
+        assert.equal(ready, false);
+        await waitUntil("nothing to be under way", async () => {
+          const now = await forwarderStats(proxy);
+          return now?.services.every((one) => one.endpoints.every(({ inFlight }) => inFlight === 0));
+        });
+      } finally {
+        await proxy.stop();
+        await greeter.stop();
+        await deaf.stop();
+      }
+    });
+  }
 });
 
 const CLIENTS = 30;
