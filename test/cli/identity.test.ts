@@ -37,6 +37,11 @@ async function weft(...args: readonly string[]): Promise<Result> {
   );
 }
 
+/** A token for workload web. */
+async function createToken(...args: readonly string[]): Promise<Result> {
+  return await weft("identity", "token", "create", "--name", "web", "--namespace", "shop", ...args);
+}
+
 interface Running {
   readonly process: ChildProcess;
   readonly stdout: () => string;
@@ -103,7 +108,7 @@ test("tokens by the folder and by the admin port, certificates, a kill, a restar
     const ready = await fetch(`http://127.0.0.1:${component.adminPort}/ready`);
     assert.deepEqual([ready.status, await ready.text()], [200, "ready\n"]);
 
-    const printed = await weft("identity", "token", "create", "--name", "web", "--namespace", "shop", "--data", data);
+    const printed = await createToken("--data", data);
     assert.deepEqual([printed.code, printed.stderr], [0, ""]);
     assert.match(printed.stdout, /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\n$/);
     await joinMesh(component.port, printed.stdout.trim());
@@ -111,21 +116,7 @@ test("tokens by the folder and by the admin port, certificates, a kill, a restar
     const file = join(folder, "web.token");
     const secret = join(data, "admin.secret");
     const admin = `127.0.0.1:${component.adminPort}`;
-    const written = await weft(
-      "identity",
-      "token",
-      "create",
-      "--name",
-      "web",
-      "--namespace",
-      "shop",
-      "--file",
-      file,
-      "--admin",
-      admin,
-      "--admin-secret",
-      secret,
-    );
+    const written = await createToken("--file", file, "--admin", admin, "--admin-secret", secret);
     assert.deepEqual(written, { code: 0, stdout: "", stderr: "" });
     assert.equal(statSync(file).mode & 0o777, 0o600);
     const token = readFileSync(file, "utf8").trim();
@@ -243,16 +234,7 @@ const ORDERS: readonly (readonly [string, readonly string[], RegExp])[] = [
 
 for (const [what, args, message] of ORDERS) {
   test(`token create with ${what} says so and ends with 1`, async () => {
-    const { code, stdout, stderr } = await weft(
-      "identity",
-      "token",
-      "create",
-      "--name",
-      "web",
-      "--namespace",
-      "shop",
-      ...args.map((arg) => arg.replace("@", data)),
-    );
+    const { code, stdout, stderr } = await createToken(...args.map((arg) => arg.replace("@", data)));
     assert.deepEqual([code, stdout], [1, ""]);
     assert.match(stderr, message);
     assert.doesNotMatch(stderr, / {4}at /);
@@ -263,7 +245,7 @@ test("a component that is down, or was never started, is said to be that by rota
   const fresh = join(folder, "fresh");
   const port = String((await freePorts(1))[0]);
   const rotate = async () => await weft("identity", "rotate", "--data", fresh, "--admin", `127.0.0.1:${port}`);
-  const made = await weft("identity", "token", "create", "--name", "web", "--namespace", "shop", "--data", fresh);
+  const made = await createToken("--data", fresh);
   assert.equal(made.code, 0, made.stderr);
   const never = await rotate();
   assert.deepEqual([never.code, never.stdout], [1, ""]);
@@ -284,19 +266,7 @@ test("a component that is down, or was never started, is said to be that by rota
 
 test("a token for a folder that does not exist is refused by the path that was given", async () => {
   const file = join(folder, "no/such/shop.web.token");
-  const { code, stdout, stderr } = await weft(
-    "identity",
-    "token",
-    "create",
-    "--name",
-    "web",
-    "--namespace",
-    "shop",
-    "--data",
-    data,
-    "--file",
-    file,
-  );
+  const { code, stdout, stderr } = await createToken("--data", data, "--file", file);
   assert.deepEqual([code, stdout], [1, ""]);
   assert.equal(
     stderr,

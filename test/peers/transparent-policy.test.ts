@@ -11,10 +11,11 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { request } from "../support/client.ts";
 import { H2Client } from "../support/h2-client.ts";
-import { MeshAuthority, meshName } from "../support/mesh-certificates.ts";
+import { MeshAuthority } from "../support/mesh-certificates.ts";
+import { connectMesh } from "../support/mesh-client.ts";
 import { Metrics } from "../support/metrics.ts";
 import { headerFor, OPAQUE, TRANSPORT_ALPN } from "../support/transport-header.ts";
 import { waitUntil, within } from "../support/wait.ts";
@@ -65,15 +66,7 @@ async function open(port: number): Promise<Socket> {
 }
 
 async function openMesh(port: number, protocol: string): Promise<TLSSocket> {
-  const socket = connectTls({
-    ...authority.workload("front"),
-    ca: authority.cert,
-    servername: meshName("web"),
-    ALPNProtocols: [protocol],
-    socket: await open(port),
-  });
-  await within("the handshake", once(socket, "secureConnect"), PATIENCE_MS);
-  return socket;
+  return await connectMesh(authority, await open(port), protocol);
 }
 
 async function ask(wire: Wire): Promise<number> {

@@ -1,9 +1,7 @@
 // Another proxy of the mesh that is there, as its answers to PING say, and takes nothing: its streams end by a deadline of their own, on either side.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { after, describe, it } from "node:test";
-import { connect as connectTls } from "node:tls";
 import { connect, request } from "../support/client.ts";
 import { ErrorCode, FrameType, headers, Setting, windowUpdate } from "../support/h2-frames.ts";
 import { block } from "../support/h2-hpack.ts";
@@ -11,9 +9,10 @@ import { H2Peer } from "../support/h2-peer.ts";
 import { H2Server } from "../support/h2-server.ts";
 import { header } from "../support/http-lite.ts";
 import { MeshAuthority, meshName } from "../support/mesh-certificates.ts";
+import { connectMesh } from "../support/mesh-client.ts";
 import { startApp } from "../support/origin-app.ts";
 import { scenario } from "../support/scenario.ts";
-import { waitUntil, within } from "../support/wait.ts";
+import { waitUntil } from "../support/wait.ts";
 
 /** Nothing here is about how long something takes. */
 const PATIENCE_MS = 60_000;
@@ -35,15 +34,7 @@ describe("a client of the mesh that gives no credit", () => {
   );
 
   it("keeps its connection by PING, and loses the stream", async () => {
-    const socket = connectTls({
-      ...authority.workload("front"),
-      ca: authority.cert,
-      servername: meshName("web"),
-      port: s.proxy.listener("inbound"),
-      host: "127.0.0.1",
-      ALPNProtocols: ["h2"],
-    });
-    await within("the handshake", once(socket, "secureConnect"), PATIENCE_MS);
+    const socket = await connectMesh(authority, s.proxy.listener("inbound"), "h2");
     const peer = new H2Peer(socket, "client", { deadlineMs: PATIENCE_MS });
     await peer.handshake(NO_WINDOW);
     const ask = (streamId: number): void => {

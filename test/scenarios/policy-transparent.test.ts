@@ -4,18 +4,18 @@
 // port by a transport header: they are taken as if they had been made to it.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { request } from "../support/client.ts";
 import { H2Client } from "../support/h2-client.ts";
-import { MeshAuthority, meshName } from "../support/mesh-certificates.ts";
+import { MeshAuthority } from "../support/mesh-certificates.ts";
+import { connectMesh } from "../support/mesh-client.ts";
 import { startApp } from "../support/origin-app.ts";
 import { type Origin, startRawOrigin } from "../support/origin.ts";
 import type { ProxyOptions, TestInbound } from "../support/proxy-config.ts";
 import { scenario } from "../support/scenario.ts";
 import { headerFor, HTTP1, HTTP2, OPAQUE, TRANSPORT_ALPN } from "../support/transport-header.ts";
-import { waitUntil, within } from "../support/wait.ts";
+import { waitUntil } from "../support/wait.ts";
 import { Wire } from "../support/wire.ts";
 
 /** A reload reaches a worker of a busy machine within this. */
@@ -60,15 +60,7 @@ describe("connections of the mesh to ports whose rules come and go", () => {
   });
 
   async function dial(name: (typeof PORTS)[number], session: readonly number[]): Promise<TLSSocket> {
-    const socket = connectTls({
-      ...authority.workload("front"),
-      ca: authority.cert,
-      servername: meshName("web"),
-      port: s.proxy.listener("inbound"),
-      host: "127.0.0.1",
-      ALPNProtocols: [TRANSPORT_ALPN],
-    });
-    await within("the handshake", once(socket, "secureConnect"), RELOAD_MS);
+    const socket = await connectMesh(authority, s.proxy.listener("inbound"), TRANSPORT_ALPN);
     // Node's HTTP/2 takes no socket that is still being written to.
     await new Promise((resolve) => socket.write(headerFor(s.proxy.listener(name), session), resolve));
     return socket;

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, describe, it } from "node:test";
-import { connect as connectTls } from "node:tls";
 import { connect } from "../support/client.ts";
 import { H2Client } from "../support/h2-client.ts";
-import { MeshAuthority, meshName } from "../support/mesh-certificates.ts";
+import { MeshAuthority } from "../support/mesh-certificates.ts";
+import { connectMesh } from "../support/mesh-client.ts";
 import { startRawOrigin } from "../support/origin.ts";
 import { policyOrigins } from "../support/policy-origins.ts";
 import type { ProxyOptions } from "../support/proxy-config.ts";
@@ -49,16 +49,7 @@ describe("tunnels when a policy changes", () => {
   }
 
   it("one through another port is cut by the policy of its own, and refused in its name", async () => {
-    const socket = connectTls({
-      ...authority.workload("front"),
-      ca: authority.cert,
-      servername: meshName("web"),
-      port: s.proxy.listener("inbound"),
-      host: "127.0.0.1",
-      ALPNProtocols: ["h2"],
-    });
-    await once(socket, "secureConnect");
-    const client = new H2Client(socket);
+    const client = new H2Client(await connectMesh(authority, s.proxy.listener("inbound"), "h2"));
     const tunnel = (): ReturnType<typeof client.session.request> => {
       const stream = client.session.request({ ":method": "CONNECT", ":authority": `x:${s.proxy.listener("echo")}` }, { endStream: false });
       stream.on("error", () => {});
