@@ -26,7 +26,7 @@ import { isIdleForLong } from "./idle-drain.ts";
 import { MeshConnection } from "./mesh-connection.ts";
 import { type DialledUpstream, Relay } from "./relay.ts";
 import type { RelayEnd } from "./relay-end.ts";
-import type { Service } from "./service.ts";
+import { CONNECT_ATTEMPTS_MAX, type Service } from "./service.ts";
 import { Stash } from "./stash.ts";
 import { isStraightKey } from "./straight-services.ts";
 import { SilentUpstream } from "./silent-upstream.ts";
@@ -34,9 +34,6 @@ import { NOBODY, type Transport, type TransportOwner } from "./transport.ts";
 
 /** What a record of a TLS handshake begins with. */
 const TLS_HANDSHAKE = 0x16;
-
-/** Endpoints that are tried for a silent client. */
-const DIAL_ATTEMPTS_MAX = 3;
 
 const RESULT_LABELS = ["read_timeout", "tls", "http/2", "http/1", "not_http"] as const;
 
@@ -240,7 +237,7 @@ export class DetectConnection implements TransportOwner, ClientConnection {
   #dial(service: Service): void {
     const endpoint = service.pick();
     if (endpoint?.isOwnListener === true) return;
-    if (endpoint === null || this.#attempts === DIAL_ATTEMPTS_MAX) {
+    if (endpoint === null || this.#attempts === CONNECT_ATTEMPTS_MAX) {
       this.#mustBegin();
       return;
     }

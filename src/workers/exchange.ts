@@ -33,14 +33,11 @@ import { GrpcCall } from "./grpc-call.ts";
 import { isUnreached } from "./mesh-peer-error.ts";
 import { RequestReplay } from "./request-replay.ts";
 import type { Route } from "./router.ts";
-import type { Service } from "./service.ts";
+import { CONNECT_ATTEMPTS_MAX, type Service } from "./service.ts";
 import type { Waiter } from "./waiter-queue.ts";
 import type { Timed } from "./worker-loop.ts";
 
 const Phase = { idle: 0, assigning: 1, sent: 2, responding: 3, tunnel: 4, done: 5 } as const;
-
-/** Endpoints tried for one request whose connects fail, ours or those of the proxies there to their applications. */
-const CONNECT_ATTEMPTS_MAX = 3;
 
 /** Streams that may be refused unprocessed: when all endpoints of a service roll at once, each connection refuses one. */
 const REFUSED_ATTEMPTS_MAX = 5;

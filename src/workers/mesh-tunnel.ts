@@ -22,8 +22,8 @@ import type { Sweepable } from "./worker-loop.ts";
 /** The other proxy has connectTimeoutMs for the application; so many times that is waited for its answer. */
 const ANSWER_FACTOR = 2;
 
-/** Connections that may refuse the stream unprocessed (GOAWAY), because the other proxy ends. */
-const ATTEMPTS_MAX = 3;
+/** Connections to this one endpoint that may refuse the stream unprocessed (GOAWAY), because the other proxy ends. */
+const REFUSALS_MAX = 3;
 
 /** Bytes of the CONNECT of one endpoint. */
 const HEAD_LIMITS = { headerBytesMax: 1024, headerCountMax: 8 };
@@ -152,7 +152,7 @@ export class MeshTunnel implements RelayEnd, Waiter, Sweepable {
     if (this.#isOpen) {
       this.isClosed = true;
       this.owner.onClosed(UV_ECONNRESET);
-    } else if (reason === ResetReason.refused && this.#attempts < ATTEMPTS_MAX) {
+    } else if (reason === ResetReason.refused && this.#attempts < REFUSALS_MAX) {
       this.#attempts++;
       this.#isAnswered();
       this.#endpoint.acquireTunnel(this);

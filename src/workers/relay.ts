@@ -16,13 +16,12 @@ import type { ClientConnection, ClientOwner } from "./client-connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { connectErrorId, errnoName, UV_ETIMEDOUT } from "./errno.ts";
 import type { ForwarderContext, ListenerState } from "./forwarder-context.ts";
-import type { Service } from "./service.ts";
+import { CONNECT_ATTEMPTS_MAX, type Service } from "./service.ts";
 import { Stash } from "./stash.ts";
 import type { RelayEnd } from "./relay-end.ts";
 import { ReadMode } from "./read-buffer.ts";
 import { NOBODY, type Transport, type TransportOwner } from "./transport.ts";
 
-const CONNECT_ATTEMPTS_MAX = 3;
 const CONNECTED = Buffer.from("HTTP/1.1 200 OK\r\n\r\n", "latin1");
 
 /** A connection to the endpoint that exists already: dialled before the protocol was known. */

@@ -13,6 +13,12 @@ import { Endpoint, type EndpointOwner } from "./endpoint.ts";
 import type { ForwarderContext } from "./forwarder-context.ts";
 import { type Waiter, WaiterQueue } from "./waiter-queue.ts";
 
+/**
+ * Endpoints that are tried for one request, opaque connection or silent client while connects fail, ours or those of the proxies there to their
+ * applications. One that fails is left alone for a while: the next is another one, where there is one. A client waits for so many timeouts at most.
+ */
+export const CONNECT_ATTEMPTS_MAX = 3;
+
 export class Service implements EndpointOwner {
   readonly key: string;
   readonly name: string;
