@@ -285,21 +285,25 @@ export class Endpoint implements PickableEndpoint, PoolOwner {
 
   /** A connect failed, ours or a relay's: not ready for a while. */
   connectFailed(errno: number): void {
-    if (LOCAL_ERRORS.has(errno)) {
+    if (LOCAL_ERRORS.has(errno) || this.#isFirstPlain(errno)) {
       // What was dialled to find out whether it is back has found out nothing.
       if (!this.isReady && this.#readyTimer === null) this.#becomeReady();
-      return;
-    }
-    // A proxy takes whoever is silent for detectTimeoutMs for a client of a service that speaks first: a handshake that was late meets that
-    // service's greeting. Once it is no reason to stay away.
-    if (errno === ANSWERED_PLAIN && !this.#hasAnsweredPlain) {
-      this.#hasAnsweredPlain = true;
       return;
     }
     this.brokeHttp1();
     this.context.onConnectFailed(this.#owner.key, this.address, errno);
     this.#owner.connectFailed(this, errnoName(errno));
     this.#pause(errno);
+  }
+
+  /**
+   * A proxy takes whoever is silent for detectTimeoutMs for a client of a service that speaks first: a handshake that was late meets that service's
+   * greeting. Once it is no reason to stay away.
+   */
+  #isFirstPlain(errno: number): boolean {
+    if (errno !== ANSWERED_PLAIN || this.#hasAnsweredPlain) return false;
+    this.#hasAnsweredPlain = true;
+    return true;
   }
 
   /**

@@ -15,6 +15,7 @@ import { stopProxy } from "../support/scenario.ts";
 import { waitUntil } from "../support/wait.ts";
 
 const GREETING = "220 ready\r\n";
+const LONG_MS = 60_000;
 /** Several detectTimeoutMs. */
 const LATE_MS = 200;
 
@@ -144,6 +145,42 @@ describe("a hello that comes late", () => {
       greeter.close();
     });
   }
+
+  it("may be that of the connection by which an endpoint is found to be back: it serves all the same", async () => {
+    const passed = new Set<Socket>();
+    let greets = 0;
+    const start = async (port: number): Promise<number> => {
+      greeter = createServer((socket) => {
+        socket.on("error", () => undefined);
+        if (greets > 0) {
+          greets--;
+          socket.end(GREETING);
+          return;
+        }
+        const through = connectTcp(far.listener("web"), "127.0.0.1");
+        through.on("error", () => socket.destroy());
+        socket.on("close", () => through.destroy());
+        passed.add(socket);
+        socket.pipe(through).pipe(socket);
+      });
+      return await listen(greeter, port, "127.0.0.2");
+    };
+    const port = await start(far.listener("web"));
+    const services = { it: { endpoints: [`127.0.0.2:${port}`], identity: SERVER_NAME } };
+    near = await ProxyProcess.start({ services, listeners: { it: { service: "it" } }, identity: files.client });
+    const status = async (): Promise<number> => (await once(near.listener("it"), request("GET", "/name"))).status;
+    assert.equal(await status(), 200);
+    // The endpoint goes. Requests went there lately: connections ask whether it is back, before a request does.
+    greeter.close();
+    for (const socket of passed) socket.destroy();
+    await waitUntil("a connect that is refused", () => near.log.includes("ECONNREFUSED"), LONG_MS);
+    greets = 1;
+    await start(port);
+    await waitUntil("the connection that met plain bytes", () => near.log.includes("WEFT_MESH_PLAIN"), LONG_MS);
+    await waitUntil("an answer", async () => (await status()) === 200, LONG_MS);
+    await stopProxy(near);
+    greeter.close();
+  });
 
   it("that never comes ends a connection whose client is silent, too, where nobody can be reached", async () => {
     const [dead] = [createServer()];
