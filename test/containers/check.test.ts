@@ -14,10 +14,11 @@ const WEFT = join(ROOT, "src/cli/main.ts");
 /** A sidecar that was just started, on a busy machine. */
 const WAIT = "60s";
 
+/** It ends when it is told to: process 1 of a container hears no signal that it does not ask for, and is waited for until it is killed. */
 const SERVICE = (name: string): string => `
   ${name}:
     image: ${BASE_IMAGE}
-    command: [node, -e, "require('node:http').createServer((_, answer) => answer.end('${name}')).listen(8080)"]
+    command: [node, -e, "process.once('SIGTERM', () => process.exit()); require('node:http').createServer((_, answer) => answer.end('${name}')).listen(8080)"]
     expose: ["8080"]`;
 
 describe("weft check of a compose project", () => {

@@ -17,6 +17,8 @@ const WEFT = join(ROOT, "bin/weft.mjs");
 const FILES = ["shop.yml", "blog-v2.yml", "pipeline.yml", "extends.yml", "flow.yml", "services.json", "notes.yml"];
 const PATIENCE_MS = 60_000;
 const REQUESTS = 30;
+/** What Docker's engine gives containers when it stops itself, 10 s: who drains for longer is killed, and comes back all the same. */
+const ENGINE_STOP_S = "10";
 const SECRET = "nobody-but-the-two-may-read-this";
 
 let folder: string;
@@ -143,7 +145,7 @@ describe("an injected project", () => {
     const policies = await Promise.all(names.map((name) => inspect(name, ".HostConfig.RestartPolicy.Name")));
     const staying = names.filter((_, at) => policies[at] === "unless-stopped");
     assert.ok(staying.includes(meshed.container("api")) && !staying.includes(meshed.container("api-init")), staying.join(" "));
-    await engine("stop", "--time", "60", ...staying);
+    await engine("stop", "--time", ENGINE_STOP_S, ...staying);
     const netBefore = await startedAtMs(meshed.container("api-net"));
     // Applications first: nobody keeps an engine to the order of depends_on.
     for (const name of staying.sort((a, b) => Number(/-(net|proxy)_1$/.test(a)) - Number(/-(net|proxy)_1$/.test(b))))
