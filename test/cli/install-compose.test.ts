@@ -185,6 +185,7 @@ test("a proxy that runs as another user can read its token", async () => {
 
 test("who is not root shares tokens with sidecars by the group", async () => {
   chmodSync(folder, 0o777);
+  chmodSync(join(folder, "docker-compose.yml"), 0o644);
   const somebody = IS_ROOT ? { user: NOBODY } : {};
   const [uid, gid] = IS_ROOT ? [NOBODY, NOBODY] : [process.geteuid?.(), process.getegid?.()];
   const { code, stdout, stderr } = await runWeft(["inject", "docker-compose.yml"], { cwd: folder, ...somebody });

@@ -55,6 +55,7 @@ const CHANNEL = {
   "grpc.max_send_message_length": -1,
   "grpc.use_local_subchannel_pool": 1,
   "grpc.enable_retries": 0,
+  "grpc.enable_http_proxy": 0,
 };
 
 export class GrpcClient {

@@ -59,7 +59,7 @@ export class WeftRun {
   readonly #err: Buffer[] = [];
 
   constructor(args: readonly string[], options: WeftRunOptions = {}) {
-    const { WEFT_CONFIG: _, NODE_OPTIONS: _options, NODE_TEST_CONTEXT: _context, ...inherited } = process.env;
+    const { WEFT_CONFIG: _, NODE_OPTIONS: _options, NODE_TEST_CONTEXT: _context, http_proxy: _proxy, ...inherited } = process.env;
     const [file, ...before] = options.start ?? [process.execPath, MAIN];
     this.child = spawn(file!, [...before, "run", ...args], {
       cwd: options.cwd,

@@ -53,7 +53,8 @@ test("everything in the folder is the owner's alone, whatever the umask", async 
 });
 
 test("a folder that others can reach is refused, and the command that helps is said", async () => {
-  mkdirSync(folder, { mode: 0o755 });
+  mkdirSync(folder);
+  chmodSync(folder, 0o755);
   await assert.rejects(IdentityComponent.start({ data: folder }), /can be reached by others \(mode 755\): chmod 700 /);
 });
 

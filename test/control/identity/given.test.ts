@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { X509Certificate } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -41,7 +41,8 @@ async function write(
   writeFileSync(at("roots.pem"), roots.map(({ certificate }) => certificate.toString()).join(""));
   writeFileSync(at("issuer.pem"), chain.map(({ certificate }) => certificate.toString()).join(""));
   rmSync(at("issuer.key"), { force: true });
-  writeFileSync(at("issuer.key"), await keyToPem(key.key), { mode });
+  writeFileSync(at("issuer.key"), await keyToPem(key.key), { mode: 0o600 });
+  chmodSync(at("issuer.key"), mode);
 }
 
 const given = (): { roots: string; issuerCert: string; issuerKey: string } => ({

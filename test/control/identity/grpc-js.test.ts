@@ -31,7 +31,8 @@ after(async () => await component.remove());
 
 function open(Service: typeof Identity): grpc.Client {
   const credentials = grpc.credentials.createSsl(Buffer.from(component.bundle));
-  return new Service(`127.0.0.1:${component.controller.port}`, credentials, { "grpc.ssl_target_name_override": SERVER });
+  const options = { "grpc.ssl_target_name_override": SERVER, "grpc.enable_http_proxy": 0 };
+  return new Service(`127.0.0.1:${component.controller.port}`, credentials, options);
 }
 
 async function certify(message: object): Promise<CertifyResponse> {

@@ -9,9 +9,9 @@ export const ROOT = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.ur
 
 let tracked: string[] | null = null;
 
-/** Paths relative to the project, with forward slashes; a file that was deleted but not committed yet is left out. */
+/** Paths relative to the project, with forward slashes, whoever owns it; a file that was deleted but not committed yet is left out. */
 export function trackedFiles(): readonly string[] {
-  tracked ??= execFileSync("git", ["ls-files", "-z"], { cwd: ROOT, encoding: "utf8" })
+  tracked ??= execFileSync("git", ["-c", "safe.directory=*", "ls-files", "-z"], { cwd: ROOT, encoding: "utf8" })
     .split("\0")
     .filter((path) => path !== "" && existsSync(join(ROOT, path)));
   return tracked;
