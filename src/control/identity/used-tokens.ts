@@ -24,7 +24,9 @@ export class UsedTokens {
   readonly #used = new Map<string, number>();
   #file: number;
   #lines = 0;
-  #waiting: { readonly line: string; readonly done: (error: Error | null) => void }[] = [];
+  /** The end of the file may be half a line, or the descriptor not the file's any more: it is written anew before anything else. */
+  #isBroken = false;
+  #waiting: { readonly jti: string; readonly line: string; readonly done: (error: Error | null) => void }[] = [];
   /** What is being written; null when nothing is. */
   #writing: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
@@ -41,7 +43,10 @@ export class UsedTokens {
     return this.#used.size;
   }
 
-  /** Marks the token as used; resolves when that is durable. Rejects with a Refusal when it was used before or the table is full. */
+  /**
+   * Marks the token as used; resolves when that is durable. Rejects with a Refusal when it was used before or the table is full, and with the system's
+   * error when it cannot be written: then nobody has got anything for the token, and it is good again.
+   */
   async use(jti: string, expiresAtS: number): Promise<void> {
     if (this.#used.has(jti)) throw new Refusal("WEFT_IDENTITY_TOKEN_USED");
     if (this.#used.size >= USED_MAX) this.#forgetExpired();
@@ -49,7 +54,7 @@ export class UsedTokens {
     this.#used.set(jti, expiresAtS);
     const line = `${jti} ${expiresAtS}\n`;
     await new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ line, done: (error) => (error === null ? resolve() : reject(error)) });
+      this.#waiting.push({ jti, line, done: (error) => (error === null ? resolve() : reject(error)) });
       this.#writing ??= this.#writeAll();
     });
   }
@@ -65,21 +70,26 @@ export class UsedTokens {
 
   /** One write and one sync for everybody who waits at that time. */
   async #writeAll(): Promise<void> {
+    // Ended before `#writing` has it, it would be waited for for ever.
+    await null;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];
       let problem: Error | null = null;
       try {
+        if (this.#isBroken) this.#rewrite();
         const bytes = Buffer.from(batch.map(({ line }) => line).join(""));
         for (let at = 0; at < bytes.length; ) at += (await writeBytes(this.#file, bytes, at)).bytesWritten;
         await sync(this.#file);
         this.#lines += batch.length;
-        if (this.#lines > this.#used.size + STALE_LINES_MAX) this.#rewrite();
       } catch (error) {
-        // Nobody knows what is on disk: these tokens count as used in this process, and nobody gets a certificate for them.
+        // Nobody knows what is on disk.
         problem = error as Error;
+        this.#isBroken = true;
+        for (const { jti } of batch) this.#used.delete(jti);
       }
       for (const { done } of batch) done(problem);
+      if (!this.#isBroken && this.#lines > this.#used.size + STALE_LINES_MAX) this.#shorten();
     }
     this.#writing = null;
   }
@@ -98,9 +108,20 @@ export class UsedTokens {
     }
   }
 
+  /** What was durable stays so when there is no room for a new file. */
+  #shorten(): void {
+    try {
+      this.#rewrite();
+    } catch {
+      this.#isBroken = true;
+    }
+  }
+
   #rewrite(): void {
-    closeSync(this.#file);
+    const before = this.#file;
     this.#file = this.#compact();
+    this.#isBroken = false;
+    closeSync(before);
   }
 
   /** Writes the file with what is alive, and opens it for more. */
