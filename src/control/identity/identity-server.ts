@@ -9,7 +9,7 @@
 import { createSecureServer } from "node:http2";
 import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse, ServerHttp2Session } from "node:http2";
 import { constants } from "node:crypto";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createContextKey, createContextValues } from "@connectrpc/connect";
@@ -41,7 +41,7 @@ const HANDSHAKE_MS = 10_000;
 const SWEEP_MS = 30_000;
 /** A request is complete, and, unless it is a watch, answered within this time. */
 const REQUEST_MS = 15_000;
-/** What a shutdown waits for requests that are being answered. */
+/** What a shutdown waits for requests that are being answered, and for clients to close. */
 const CLOSE_MS = 2_000;
 
 const STATUS: Readonly<Record<string, Code>> = {
@@ -81,6 +81,8 @@ export class IdentityServer {
   readonly #controlNamespace: string;
   readonly #feed = new BundleFeed();
   readonly #sessions = new Map<ServerHttp2Session, Connection>();
+  /** Of all connections, those too that are not through their handshake. */
+  readonly #sockets = new Set<Socket>();
   readonly #requestMs: number;
   readonly #shutdown = new AbortController();
   readonly #sweep: NodeJS.Timeout;
@@ -102,6 +104,10 @@ export class IdentityServer {
       maxSessionInvalidFrames: 8,
     });
     this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
     this.#server.on("session", (session) => this.#open(session));
     this.#server.on("sessionError", () => {});
     this.#server.on("tlsClientError", (error) =>
@@ -147,8 +153,9 @@ export class IdentityServer {
     this.#shutdown.abort();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const session of this.#sessions.keys()) session.close();
+    // Not the sessions: one that was told to close waits, destroyed or not, for its client to close, which may be gone without a word.
     const cut = setTimeout(() => {
-      for (const session of this.#sessions.keys()) session.destroy();
+      for (const socket of this.#sockets) socket.destroy();
     }, CLOSE_MS);
     await closed;
     clearTimeout(cut);

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { connect as connectH2, type ClientHttp2Session } from "node:http2";
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Bundle } from "../../../src/control/identity/authority.ts";
@@ -112,6 +113,38 @@ test("a request that never ends is cut; a watch whose request is complete is not
   }
   assert.equal(isOver, false);
   session.destroy();
+});
+
+test("its end waits for nobody whose way is dead", async () => {
+  const mortal = await IdentityComponent.start();
+  const { port } = mortal.controller;
+  const sockets: Socket[] = [];
+  const relay = createServer((near) => {
+    const far = connectTcp(port, "127.0.0.1");
+    for (const socket of [near, far]) sockets.push(socket.on("error", () => undefined));
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+  const { port: relayPort } = relay.address() as AddressInfo;
+  const session = connectH2(`https://127.0.0.1:${relayPort}`, { ca: mortal.bundle, servername: SERVER });
+  session.on("error", () => {});
+  const watch = session.request({
+    ...{ ":method": "POST", ":path": "/weft.identity.v1.Trust/Watch" },
+    ...{ "content-type": "application/grpc", te: "trailers" },
+  });
+  watch.on("error", () => {}).end(Buffer.alloc(5));
+  await within("the bundle", new Promise((resolve) => watch.once("data", resolve)));
+  // A second one is not even through its handshake.
+  const beginner = connectTcp(relayPort, "127.0.0.1");
+  beginner.on("error", () => undefined);
+  await waitUntil("the relay to have both", () => sockets.length === 4);
+  // As a container that is gone with its network: nothing is taken, nothing answered, nothing closed.
+  for (const socket of sockets) socket.unpipe().pause();
+  await within("the end", mortal.controller.close(), 60_000);
+  for (const socket of [...sockets, beginner]) socket.destroy();
+  session.destroy();
+  relay.close();
+  await mortal.remove();
 });
 
 test("what a client calls itself does not make an answer or a log line long", async () => {
