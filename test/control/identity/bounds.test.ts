@@ -18,7 +18,7 @@ let component: IdentityComponent;
 let hasty: IdentityComponent;
 before(async () => {
   component = await IdentityComponent.start();
-  hasty = await IdentityComponent.start({ hurry: { sweepMs: 500 } });
+  hasty = await IdentityComponent.start({ hurry: { sweepMs: 500, requestMs: 15_000 } });
 });
 after(async () => {
   await component.remove();
@@ -98,7 +98,7 @@ test("a connection without a stream is sent away; one that watches stays, and is
 
 test("a request that never ends is cut; a watch whose request is complete is not", async () => {
   // In no hurry to look at its connections: on a busy machine a PING may go unanswered for a second, and that ends them, too.
-  const impatient = await IdentityComponent.start({ hurry: { requestMs: 1_000 } });
+  const impatient = await IdentityComponent.start({ hurry: { sweepMs: 30_000, requestMs: 1_000 } });
   const watch = impatient.connect().trust.watch({})[Symbol.asyncIterator]();
   await watch.next();
   let isOver = false;
