@@ -25,6 +25,14 @@ const CONTAINER_TEST_TIMEOUT_MS = 600_000;
 /** How soon after npm's end what it started ends too. */
 const PARENT_WATCH_MS = 1_000;
 
+/**
+ * What tests get of the caller's environment: what surrounds a run (HTTP proxies, NODE_OPTIONS, a time zone, WEFT_CONFIG) decides nothing. The
+ * container engine's tests get all: the engine is the machine's own.
+ */
+const OF_TESTS = /^(PATH|HOME|TMPDIR|LD_LIBRARY_PATH|CI|NO_COLOR|TERM|COLORTERM|GIT_CONFIG_GLOBAL|WEFT_(TEST|UPDATE|CORPUS)_\w+)$/;
+/** Others may read what is not made private. */
+const TEST_UMASK = 0o022;
+
 /** Brings the container engine, runs what follows, takes down what it brought. */
 const WITH_ENGINE = ["bash", "test/containers/engine.sh", "run"];
 
@@ -32,15 +40,19 @@ const tsc = ["node_modules/typescript/bin/tsc"];
 const biome = ["node_modules/@biomejs/biome/bin/biome"];
 const knip = ["node_modules/knip/bin/knip.js"];
 
-/** Each task: whether it needs `dist`, the command lines (of the pinned Node) that it runs one after the other, `through` what, and in which folder. */
+/** Each task: whether it needs `dist`, the command lines (of the pinned Node) that it runs one after the other, `through` what, in which folder, and with which part of the environment. */
 const TASKS = {
   start: { build: true, commands: (args) => [["dist/cli/demo/main.js", ...args]] },
   // Paths among its arguments are the caller's: npm has gone to the project's folder.
   weft: { build: true, folder: process.env.INIT_CWD ?? process.cwd(), commands: (args) => [[join(ROOT, "bin", "weft.mjs"), ...args]] },
-  test: { build: true, commands: (args) => [testCommand(args, testFiles("test", ["peers", "containers"]), TEST_CONCURRENCY)] },
-  "test:peers": { build: true, commands: (args) => [testCommand(args, testFiles("test/peers", []), 1)] },
+  test: {
+    build: true,
+    only: OF_TESTS,
+    commands: (args) => [testCommand(args, testFiles("test", ["peers", "containers"]), TEST_CONCURRENCY)],
+  },
+  "test:peers": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, testFiles("test/peers", []), 1)] },
   "test:containers": { build: true, through: WITH_ENGINE, commands: (args) => [containerTestCommand(args)] },
-  "test:house": { build: false, commands: (args) => [testCommand(args, testFiles("test/house", []), TEST_CONCURRENCY)] },
+  "test:house": { build: false, only: OF_TESTS, commands: (args) => [testCommand(args, testFiles("test/house", []), TEST_CONCURRENCY)] },
   build: { build: true, commands: () => [] },
   lint: { build: false, commands: (args) => [[...biome, "check", "--error-on-warnings", ...args]] },
   format: { build: false, commands: () => [[...biome, "check", "--write"]] },
@@ -181,12 +193,13 @@ function buildIfNeeded(node) {
   writeFileSync(stamp, fingerprint);
 }
 
-/** Runs one command line under `node` in a folder, started by the command `through` where there is one; resolves with its exit code. */
-function run(through, node, args, folder) {
+/** Runs one command line of a task under `node`; resolves with its exit code. */
+function run({ through = [], folder = ROOT, only = /./ }, node, args) {
   return new Promise((resolve) => {
     const path = `${join(MODULES, ".bin")}${delimiter}${process.env.PATH ?? ""}`;
+    const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => only.test(name)));
     const [program, ...words] = [...through, node, ...args];
-    const child = spawn(program, words, { cwd: folder, stdio: "inherit", env: { ...process.env, PATH: path } });
+    const child = spawn(program, words, { cwd: folder, stdio: "inherit", env: { ...inherited, PATH: path } });
     // A terminal sends Ctrl-C to the whole group; everybody else only to us.
     const passOn = (signal) => {
       if (signal !== "SIGINT" || process.stdin.isTTY !== true) child.kill(signal);
@@ -215,8 +228,9 @@ async function main() {
   if (!isInstalled()) install();
   const node = findNode();
   if (task.build) buildIfNeeded(node);
+  if (task.only !== undefined) process.umask(TEST_UMASK);
   for (const command of task.commands(args)) {
-    const code = await run(task.through ?? [], node, command, task.folder ?? ROOT);
+    const code = await run(task, node, command);
     if (code !== 0) process.exit(code);
   }
 }
