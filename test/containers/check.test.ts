@@ -77,7 +77,7 @@ describe("weft check of a compose project", () => {
     const [proxy, identity] = [project.container("api-proxy"), project.container("weft-identity")];
     await engine("stop", "--time", "10", proxy, identity);
     await engine("rm", "--force", "--depend", project.container("web-proxy"));
-    const init = `${project.name}_failing-init_1`;
+    const init = project.container("failing-init");
     const labels = ["--label", `com.docker.compose.project=${project.name}`, "--label", "weft.dev/part=init"];
     // Without its capabilities.
     await run("podman", ["run", "--name", init, ...labels, WEFT_IMAGE, "init"]);

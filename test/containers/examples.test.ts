@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { Metrics } from "../support/metrics.ts";
 import { waitUntil } from "../support/wait.ts";
-import { engine, inspect, ok, ROOT } from "./support/engine.ts";
+import { COMPOSE, engine, inspect, ok, ROOT } from "./support/engine.ts";
 
 const PATIENCE_MS = 60_000;
 
@@ -32,7 +32,7 @@ class Project {
   }
 
   compose(...args: readonly string[]): Promise<string> {
-    return ok("docker-compose", [...this.#args, ...args]);
+    return ok(COMPOSE, [...this.#args, ...args]);
   }
 
   async id(service: string): Promise<string> {

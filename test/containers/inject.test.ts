@@ -9,7 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { Metrics } from "../support/metrics.ts";
 import { freePorts } from "../support/ports.ts";
 import { waitUntil } from "../support/wait.ts";
-import { engine, inspect, ok, ROOT, run, startedAtMs } from "./support/engine.ts";
+import { COMPOSE, engine, inspect, ok, ROOT, run, startedAtMs } from "./support/engine.ts";
 import { captured, Project } from "./support/project.ts";
 
 const FIXTURES = join(ROOT, "test/fixtures/compose");
@@ -44,9 +44,9 @@ describe("docker-compose config", () => {
       await weft("inject", file, "-o", `meshed-${file}`);
       const env = { DB_ROOT_PASSWORD: "secret", PIPELINE_UID: "50000" };
       const files = ["weft.yaml", `meshed-${file}`].flatMap((name) => ["--file", join(folder, name)]);
-      const text = await ok("docker-compose", [...files, "config"], { env });
+      const text = await ok(COMPOSE, [...files, "config"], { env });
       assert.match(text, /network_mode: service:\S+-net/);
-      const alone = await run("docker-compose", ["--file", join(folder, file), "config", "--quiet"], { env });
+      const alone = await run(COMPOSE, ["--file", join(folder, file), "config", "--quiet"], { env });
       assert.equal(alone.code, 0, alone.stderr);
     });
   }
@@ -148,7 +148,7 @@ describe("an injected project", () => {
     await engine("stop", "--time", ENGINE_STOP_S, ...staying);
     const netBefore = await startedAtMs(meshed.container("api-net"));
     // Applications first: nobody keeps an engine to the order of depends_on.
-    for (const name of staying.sort((a, b) => Number(/-(net|proxy)_1$/.test(a)) - Number(/-(net|proxy)_1$/.test(b))))
+    for (const name of staying.sort((a, b) => Number(/-(net|proxy)[-_]1$/.test(a)) - Number(/-(net|proxy)[-_]1$/.test(b))))
       await engine("start", name);
     assert.ok((await startedAtMs(meshed.container("api-net"))) > netBefore);
     const client = "front.default.serviceaccount.identity.weft.cluster.local";

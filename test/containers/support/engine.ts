@@ -1,4 +1,5 @@
-// The container engine, as test/containers/engine.sh serves it: podman's own command line for looking, docker-compose for projects.
+// The container engine, as test/containers/engine.sh serves it: podman's own command line for looking, docker-compose for projects, or the
+// client that WEFT_TEST_COMPOSE names.
 //
 // Everything a test starts has a name of its own, made from this process's id, and goes when the test ends: nothing else is touched.
 
@@ -10,6 +11,8 @@ export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 /** As a `FROM` or an `image:` of users would name them. */
 export const WEFT_IMAGE = "docker.io/library/weft";
 export const BASE_IMAGE = "docker.io/library/node:22-bookworm-slim";
+/** Takes what docker-compose 1.29 takes. Docker Compose v2 does, where it is a program of its own: that file is named, not `docker compose`. */
+export const COMPOSE = process.env["WEFT_TEST_COMPOSE"] || "docker-compose";
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 /** Of one command: starting a whole project takes a minute on a busy machine. */
 const COMMAND_MS_MAX = 300_000;

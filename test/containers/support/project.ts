@@ -2,10 +2,12 @@
 // down again with everything that it made.
 
 import { spawn } from "node:child_process";
-import { engine, inspect, ok, type Ran, run } from "./engine.ts";
+import { COMPOSE, engine, inspect, ok, type Ran, run } from "./engine.ts";
 
 /** Compose waits for health checks without a word; what it says when they fail is in the containers' logs. */
 const LOG_LINES = "40";
+/** Of the parts of a container's name: version 1 writes `project_service_1`, version 2 `project-service-1`. */
+const SEPARATOR = (await ok(COMPOSE, ["version", "--short"])).startsWith("1.") ? "_" : "-";
 const PODMAN_KEEPS_OWNERS = "has dependent containers which must be removed before it";
 
 export class Project {
@@ -25,11 +27,11 @@ export class Project {
   }
 
   tried(...args: string[]): Promise<Ran> {
-    return run("docker-compose", this.#arguments(args), { env: this.#env });
+    return run(COMPOSE, this.#arguments(args), { env: this.#env });
   }
 
   compose(...args: string[]): Promise<string> {
-    return ok("docker-compose", this.#arguments(args), { env: this.#env });
+    return ok(COMPOSE, this.#arguments(args), { env: this.#env });
   }
 
   /** Detached; when it fails, the logs of what is there are part of the message. */
@@ -38,12 +40,12 @@ export class Project {
     if (code === 0) return;
     const { stdout: logs } = await this.tried("logs", "--no-color", "--tail", LOG_LINES);
     const table = await engine("ps", "--all", "--filter", `name=${this.name}`);
-    throw new Error(`docker-compose up ended with ${code}\n${stdout}${stderr}\n${table}\n${logs.slice(-20_000)}`);
+    throw new Error(`${COMPOSE} up ended with ${code}\n${stdout}${stderr}\n${table}\n${logs.slice(-20_000)}`);
   }
 
   /** The container of a service. */
   container(service: string): string {
-    return `${this.name}_${service}_1`;
+    return [this.name, service, "1"].join(SEPARATOR);
   }
 
   /** In the first of its networks. */
@@ -58,10 +60,11 @@ export class Project {
 
   /**
    * docker-compose removes the containers of a project all at once, which Docker allows. Podman keeps the owner of a network namespace until
-   * those that joined it are gone, and says so: then the same command once more removes the owners.
+   * those that joined it are gone, and says so: then the same command once more removes the owners. Version 2 leaves what a profile brought
+   * when that profile is not named.
    */
   async down(): Promise<Ran> {
-    const command = ["down", "--volumes", "--remove-orphans", "--timeout", "30"];
+    const command = ["--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "30"];
     const first = await this.tried(...command);
     return first.stderr.includes(PODMAN_KEEPS_OWNERS) ? await this.tried(...command) : first;
   }

@@ -83,7 +83,7 @@ function holder(plan: ServicePlan, plans: readonly ServicePlan[], options: Injec
     cap_drop: listOf([plain("ALL")]),
     cap_add: plan.isJob ? null : listOf(HOLDER_CAPABILITIES.map(plain)),
     security_opt: plan.isJob ? null : listOf([quoted("no-new-privileges:true")]),
-    healthcheck: mapOf({ disable: plain(true) }, true),
+    healthcheck: plan.isJob ? mapOf({ disable: plain(true) }, true) : holding(settings.get("proxy-uid") ?? PROXY_UID),
     labels: labels("net", name),
     profiles: valueAt(effective, "profiles"),
     networks: networksOf(plan),
@@ -109,7 +109,10 @@ function initCommand(settings: ServicePlan["settings"]): string[] {
   return args;
 }
 
-/** Ends when the rules are there, which a holder that stays cannot tell compose. */
+/**
+ * Ends when the rules are there, for which the sidecar waits. Its `network_mode` makes it wait for its holder. With a `depends_on` for that beside it,
+ * the restart of a project by Docker Compose v2 would not keep the order, and fail where the namespace is just gone.
+ */
 function initService({ service, settings }: ServicePlan, options: InjectOptions): YAMLMap {
   const parts = partsOf(service.name);
   return mapOf({
@@ -124,7 +127,6 @@ function initService({ service, settings }: ServicePlan, options: InjectOptions)
     healthcheck: mapOf({ disable: plain(true) }, true),
     labels: labels("init", service.name),
     profiles: valueAt(service.effective, "profiles"),
-    depends_on: mapOf({ [parts.net]: condition("service_started") }),
   });
 }
 
@@ -161,6 +163,18 @@ function proxyService(plan: ServicePlan, config: string, options: InjectOptions)
     }),
     secrets: listOf([mapOf({ source: plain(secretOf(plan)), target: plain(TOKEN_SECRET) }, true)], false),
     environment: mapOf(environment),
+  });
+}
+
+/**
+ * Whether a holder has written its rules: then it is the proxy's user. A disabled check would say as much to everybody but `docker compose up --wait`,
+ * which fails on it. A job's holder gets none: the check would be a process in the job's namespace.
+ */
+function holding(uid: string): YAMLMap {
+  return mapOf({
+    test: listOf(["CMD", "grep", "-q", `^Uid:.${uid}`, "/proc/1/status"].map(quoted)),
+    interval: plain("10s"),
+    timeout: plain("5s"),
   });
 }
 
