@@ -5,6 +5,8 @@
 #   test/containers/engine.sh images         makes the base image, the project's, and stand-ins for what else would be pulled
 #   test/containers/engine.sh run COMMAND    the same, then serves the API, runs COMMAND with DOCKER_HOST set, takes down what it started
 #
+# WEFT_TEST_COMPOSE=FILE is another client than docker-compose: Docker Compose v2 as a program of its own, say.
+#
 # No registry is asked. The base image, and what else the tests need by the name that users would pull, is made from Debian's packages and
 # the Node that package-lock.json pins; RUN steps get this machine's settings of npm and apt, which stay out of the images. Nothing below
 # /etc is written: the engine's settings are in a file of its own.
