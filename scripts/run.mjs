@@ -6,10 +6,11 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { CI_PARTS, filesBelow, ownTests, peerTests, testFiles } from "./test-files.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const MODULES = join(ROOT, "node_modules");
@@ -45,14 +46,15 @@ const TASKS = {
   start: { build: true, commands: (args) => [["dist/cli/demo/main.js", ...args]] },
   // Paths among its arguments are the caller's: npm has gone to the project's folder.
   weft: { build: true, folder: process.env.INIT_CWD ?? process.cwd(), commands: (args) => [[join(ROOT, "bin", "weft.mjs"), ...args]] },
-  test: {
-    build: true,
-    only: OF_TESTS,
-    commands: (args) => [testCommand(args, testFiles("test", ["peers", "containers"]), TEST_CONCURRENCY)],
-  },
-  "test:peers": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, testFiles("test/peers", []), 1)] },
+  test: { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, ownTests(), TEST_CONCURRENCY)] },
+  "test:peers": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, peerTests(), 1)] },
+  // The same files as CI runs them (.ci/run).
+  "test:own": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, CI_PARTS["test:own"](), TEST_CONCURRENCY)] },
+  "test:others": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, CI_PARTS["test:others"](), 1)] },
+  "test:waiting": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, CI_PARTS["test:waiting"](), TEST_CONCURRENCY)] },
+  "test:measuring": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, CI_PARTS["test:measuring"](), 1)] },
   "test:containers": { build: true, through: WITH_ENGINE, commands: (args) => [containerTestCommand(args)] },
-  "test:house": { build: false, only: OF_TESTS, commands: (args) => [testCommand(args, testFiles("test/house", []), TEST_CONCURRENCY)] },
+  "test:house": { build: false, only: OF_TESTS, commands: (args) => [testCommand(args, testFiles("test/house"), TEST_CONCURRENCY)] },
   build: { build: true, commands: () => [] },
   lint: { build: false, commands: (args) => [[...biome, "check", "--error-on-warnings", ...args]] },
   format: { build: false, commands: () => [[...biome, "check", "--write"]] },
@@ -83,24 +85,6 @@ function say(message) {
   process.stderr.write(`weft: ${message}\n`);
 }
 
-/** Paths of all files below a folder, relative to the project, sorted; empty without the folder. */
-function filesBelow(folder) {
-  const absolute = join(ROOT, folder);
-  if (!existsSync(absolute)) return [];
-  const found = [];
-  for (const entry of readdirSync(absolute, { withFileTypes: true })) {
-    if (entry.isDirectory()) found.push(...filesBelow(join(folder, entry.name)));
-    else found.push(join(folder, entry.name));
-  }
-  return found.sort();
-}
-
-function testFiles(folder, except) {
-  return filesBelow(folder).filter(
-    (path) => path.endsWith(".test.ts") && !except.some((name) => path.startsWith(join(folder, name) + "/")),
-  );
-}
-
 /** Arguments that are no options replace the list of files. */
 function testCommand(args, files, concurrency, timeoutMs = TEST_TIMEOUT_MS) {
   const chosen = args.some((arg) => !arg.startsWith("-")) ? [] : files;
@@ -110,7 +94,7 @@ function testCommand(args, files, concurrency, timeoutMs = TEST_TIMEOUT_MS) {
 }
 
 function containerTestCommand(args) {
-  return testCommand(args, testFiles("test/containers", []), 1, CONTAINER_TEST_TIMEOUT_MS);
+  return testCommand(args, testFiles("test/containers"), 1, CONTAINER_TEST_TIMEOUT_MS);
 }
 
 /** True when every package that the lock file asks for here is installed in exactly that version. */
