@@ -7,14 +7,15 @@ import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { quietPorts, Stage } from "./check-support.ts";
+import { freePorts } from "../support/ports.ts";
+import { Stage } from "./check-support.ts";
 
 let stage: Stage;
 let free = "";
 
 before(async () => {
   stage = new Stage();
-  free = (await quietPorts(3)).join(",");
+  free = (await freePorts(3)).join(",");
 });
 after(() => stage.end());
 

@@ -2,7 +2,6 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,24 +30,6 @@ export interface CheckRow {
 export interface CheckJson {
   readonly success: boolean;
   readonly categories: readonly { readonly categoryName: string; readonly checks: readonly CheckRow[] }[];
-}
-
-/** Below the ports that the kernel gives to outgoing connections (net.ipv4.ip_local_port_range): those come and go. */
-const QUIET_PORTS = { first: 20_000, count: 12_000 } as const;
-
-/** Ports on which nothing listens, and that nobody is likely to get by chance. */
-export async function quietPorts(count: number): Promise<number[]> {
-  const found = new Set<number>();
-  while (found.size < count) {
-    const port = QUIET_PORTS.first + Math.floor(Math.random() * QUIET_PORTS.count);
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, () => server.close(() => resolve(true)));
-    });
-    if (isFree) found.add(port);
-  }
-  return [...found];
 }
 
 /** A folder with everything that one test file starts, and its end. */
