@@ -45,7 +45,7 @@ export function errorsDocument(errors: Readonly<Record<string, ErrorRow>> = ERRO
     "",
     "*Closes* says whether the client's connection ends. *Retry* says when Weft itself tries once more:",
     "`if-nothing-sent`: nothing of the request had reached the endpoint; `if-reused-connection`: an idempotent request on a pooled",
-    "connection that the upstream had closed; `idempotent-only`: methods that may be sent twice; `never`: it is the caller's decision.",
+    "connection that the upstream had closed, or on one that it has reset; `idempotent-only`: methods that may be sent twice; `never`: it is the caller's decision.",
   ];
   for (const [origin, title, note] of ORIGINS) {
     lines.push("", `## ${title}`, "", note, "");

@@ -39,6 +39,9 @@ import type { Timed } from "./worker-loop.ts";
 
 const Phase = { idle: 0, assigning: 1, sent: 2, responding: 3, tunnel: 4, done: 5 } as const;
 
+/** Of a service that ends, a pooled connection is closed under the request, and the new one, which it does not accept any more, is reset. */
+const STALE_RETRIES_MAX = 2;
+
 /** Streams that may be refused unprocessed: when all endpoints of a service roll at once, each connection refuses one. */
 const REFUSED_ATTEMPTS_MAX = 5;
 
@@ -59,7 +62,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
   #isRequestDone = false;
   #sentBody = false;
   #attempts = 0;
-  #wasRetried = false;
+  #retries = 0;
   #takesWire = false;
   #startedAt = 0;
   #sentAt = 0;
@@ -140,7 +143,7 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#isRequestDone = false;
     this.#sentBody = false;
     this.#attempts = 0;
-    this.#wasRetried = false;
+    this.#retries = 0;
     this.#takesWire = false;
     this.#startedAt = loop.now;
     this.#sentAt = 0;
@@ -410,10 +413,11 @@ export class Exchange implements ExchangeRequestSide, ExchangeResponseSide, Wait
     this.#context.loop.touch(this);
     const upstream = this.#upstream!;
     this.#upstream = null;
-    const mayRetry = this.#phase === Phase.sent && !receivedBytes && !this.#sentBody && !this.#wasRetried;
-    if (mayRetry && reason === ResetReason.upstreamClosed && upstream.isReused && isIdempotent(this.#head!.method)) {
-      // The server closed an idle connection while our request was on its way: the usual race of keep-alive.
-      this.#wasRetried = true;
+    const mayRetry = this.#phase === Phase.sent && !receivedBytes && !this.#sentBody && this.#retries < STALE_RETRIES_MAX;
+    if (mayRetry && reason === ResetReason.upstreamClosed && upstream.mayBeStale && isIdempotent(this.#head!.method)) {
+      // The server closed an idle connection while our request was on its way, the usual race of keep-alive; or it has stopped listening, and
+      // the kernel has reset what it had not taken yet.
+      this.#retries++;
       this.#phase = Phase.assigning;
       this.#context.counters.retried();
       this.#endpoint!.acquire(this, true);

@@ -72,6 +72,11 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
   #phase: number = Phase.connecting;
   #exchanges = 0;
   #wasConnected = false;
+  /**
+   * Broken off, not ended. A process that has read a request and dies ends its connection; a reset comes where it was not read: of connections that
+   * wait to be accepted, when their listener closes.
+   */
+  #wasReset = false;
   #requestMethod = 0;
   #requestFraming: Framing = Framing.none;
   /** The request's body comes as payload and gets chunked coding here. */
@@ -134,8 +139,8 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     this.#owner.onConnectFailed(this, errno);
   }
 
-  get isReused(): boolean {
-    return this.#exchanges > 1;
+  get mayBeStale(): boolean {
+    return this.#exchanges > 1 || this.#wasReset;
   }
 
   get isClosed(): boolean {
@@ -477,6 +482,7 @@ export class UpstreamH1 implements TransportOwner, UpstreamStream {
     const exchange = this.#exchange;
     const hasBytes = this.#phase !== Phase.head || this.#stash !== null || this.#informational > 0;
     this.#exchange = null;
+    this.#wasReset = errno !== 0;
     this.#close(false);
     if (errno === UV_ETIMEDOUT) exchange?.onUpstreamReset(ResetReason.deadline, ERRORS.WEFT_WRITE_STALLED.id, hasBytes);
     else exchange?.onUpstreamReset(ResetReason.upstreamClosed, ERRORS.WEFT_UPSTREAM_CLOSED.id, hasBytes);

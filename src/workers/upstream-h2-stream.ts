@@ -23,7 +23,7 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
   readonly #connection: UpstreamH2;
   /** Place in the connection's list. */
   index = 0;
-  isReused = false;
+  mayBeStale = false;
   #stream: H2Stream | null = null;
   #exchange: ExchangeResponseSide | null = null;
   #isPaused = false;
@@ -46,10 +46,10 @@ export class UpstreamH2Stream implements UpstreamStream, H2StreamOwner {
     this.#connection = connection;
   }
 
-  begin(stream: H2Stream, exchange: ExchangeResponseSide, isReused: boolean, index: number): void {
+  begin(stream: H2Stream, exchange: ExchangeResponseSide, mayBeStale: boolean, index: number): void {
     this.#stream = stream;
     this.#exchange = exchange;
-    this.isReused = isReused;
+    this.mayBeStale = mayBeStale;
     this.index = index;
     this.#isPaused = false;
     this.#undrained = 0;

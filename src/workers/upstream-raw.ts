@@ -40,7 +40,7 @@ export class UpstreamRaw implements UpstreamStream, TransportOwner {
   #wasConnected = false;
   /** The end of the CONNECT itself, which has no content, has come. */
   #isHeadDone = false;
-  readonly isReused = false;
+  readonly mayBeStale = false;
 
   /** Begins to connect; the waiter hears `onUpstream` or `onUnavailable`, later. */
   constructor(endpoint: Endpoint, waiter: Waiter) {

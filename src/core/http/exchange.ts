@@ -104,8 +104,11 @@ export interface UpstreamStream extends BodySink {
   resetUpstream(reason: ResetReason): void;
   pauseResponseBody(): void;
   resumeResponseBody(): void;
-  /** This connection had carried an exchange before: decides whether a failure may be tried again. */
-  readonly isReused: boolean;
+  /**
+   * The other end may have been leaving before the request came: the connection had carried an exchange before, or was reset without an answer.
+   * Decides whether a failure may be tried again.
+   */
+  readonly mayBeStale: boolean;
 }
 
 /** The exchange as its downstream codec sees it: the request goes in here. */

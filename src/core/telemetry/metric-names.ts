@@ -195,7 +195,7 @@ export const METRICS = {
   proxy_reused_connection_retries_total: {
     type: "counter",
     labels: [],
-    help: "Requests sent again on a fresh connection because a pooled one was closed under them.",
+    help: "Requests sent again on a fresh connection because a pooled one was closed under them, or a new one reset.",
   },
   proxy_series_overflow_total: { type: "counter", labels: [], help: "Label sets over seriesMax that were counted under `other`." },
   proxy_callback_errors_total: {
