@@ -84,6 +84,10 @@ export class IdentityClient {
   #retryAt = 0;
   /** An attempt is under way, or what is there already has not been looked at: a clock that jumps meanwhile starts no other. */
   #isBusy = true;
+  /** Roots came while it was busy: what is held then has to be kept with them. */
+  #mustKeep = false;
+  /** The end of what is being kept: one after the other, so that the last one stays. */
+  #keeping: Promise<void> = Promise.resolve();
   #hasSaidEnded = false;
   /** And the log says so. */
   #isStreamBroken = false;
@@ -166,6 +170,10 @@ export class IdentityClient {
   #plan(): void {
     this.#cancel();
     if (this.#isClosed || this.#isBusy) return;
+    if (this.#mustKeep && this.#held !== null) {
+      this.#mustKeep = false;
+      void this.#keepOnDisk(this.#held);
+    }
     const { clock } = this.#options;
     const now = clock.now();
     const monotonic = clock.monotonic();
@@ -321,10 +329,17 @@ export class IdentityClient {
       this.#tell();
       this.#stream?.restart();
     }
-    void this.#keepOnDisk(this.#held);
+    // Not in the place of a certificate that is being kept, and is not held before it is.
+    if (this.#isBusy) this.#mustKeep = true;
+    else void this.#keepOnDisk(this.#held);
   }
 
   async #keepOnDisk(certified: Certified): Promise<void> {
+    this.#keeping = this.#keeping.then(() => this.#write(certified));
+    await this.#keeping;
+  }
+
+  async #write(certified: Certified): Promise<void> {
     try {
       await this.#keep?.write(certified);
     } catch (error) {
