@@ -48,8 +48,7 @@ const TASKS = {
   weft: { build: true, folder: process.env.INIT_CWD ?? process.cwd(), commands: (args) => [[join(ROOT, "bin", "weft.mjs"), ...args]] },
   test: { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, ownTests(), TEST_CONCURRENCY)] },
   "test:peers": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, peerTests(), 1)] },
-  // The same files as CI runs them (.ci/run).
-  "test:own": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, CI_PARTS["test:own"](), TEST_CONCURRENCY)] },
+  // The same files, as CI runs them (.ci/run).
   "test:others": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, CI_PARTS["test:others"](), 1)] },
   "test:waiting": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, CI_PARTS["test:waiting"](), TEST_CONCURRENCY)] },
   "test:measuring": { build: true, only: OF_TESTS, commands: (args) => [testCommand(args, CI_PARTS["test:measuring"](), 1)] },

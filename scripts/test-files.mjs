@@ -1,7 +1,7 @@
 // Which test files there are, and which of them CI may run beside others.
 //
-// `npm test` and `npm run test:peers` are all of theirs. CI runs the same files in four parts (CI_PARTS): every file is in exactly one of them, whatever
-// is added, because the first two are what the lists below leave over.
+// `npm test` and `npm run test:peers` are all of theirs. CI runs the first as it is, and the second's files in three parts (CI_PARTS): every file is in
+// exactly one of them, whatever is added, because the first part is what the lists below leave over.
 
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -10,20 +10,16 @@ import { fileURLToPath } from "node:url";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * Their time passes in waiting: for certificates to end, for clocks to be compared, for grace and patience. None of them asserts how long something
- * takes, and each ran on a busy machine. Most of a core's time is free beside them.
+ * Their time passes in waiting: for clocks to be compared, for grace and patience. None of them asserts how long something takes, and each ran on a busy
+ * machine. Most of a core's time is free beside them.
  */
 const WAITING = [
-  "test/cli/identity-kills.test.ts",
-  "test/cli/identity-recover-mesh.test.ts",
-  "test/control/identity/trust.test.ts",
   "test/peers/clock-jumps.test.ts",
   "test/peers/init-hold.test.ts",
   "test/peers/job-end.test.ts",
   "test/peers/run.test.ts",
   "test/peers/transparent-policy.test.ts",
   "test/peers/transparent.test.ts",
-  "test/scenarios/identity.test.ts",
 ];
 
 /** They hold latencies and costs against something: the machine is theirs alone. */
@@ -61,7 +57,6 @@ const isApart = (path) => WAITING.includes(path) || MEASURING.includes(path);
 
 /** By the name of the task. */
 export const CI_PARTS = {
-  "test:own": () => ownTests().filter((path) => !isApart(path)),
   "test:others": () => peerTests().filter((path) => !isApart(path)),
   "test:waiting": () => WAITING,
   "test:measuring": () => MEASURING,
