@@ -10,7 +10,10 @@ const REASON_CHARACTERS_MAX = 256;
 /** `[CODE] cause`, as Weft's proxies say it; Linkerd's say only what happened. */
 const CODE = /^\[(WEFT_[A-Z0-9_]{1,60})\]/;
 
-/** Nothing of the request reached the application: the proxy there could not connect to it, or has given up for now. */
+/**
+ * The proxy there could not connect to its application, or has given up for now. Nothing of the request reached that, but for an idempotent one that was
+ * lost with a pooled connection, or a reset one, and tried again: the application may have seen that, and have ended by it.
+ */
 const UNREACHED: ReadonlySet<number> = new Set([ERRORS.WEFT_CONNECT_FAILED.id, ERRORS.WEFT_CONNECT_TIMEOUT.id, ERRORS.WEFT_FAIL_FAST.id]);
 
 /** `errorId`: what `peerErrorCode` found; 0 for nothing. */
