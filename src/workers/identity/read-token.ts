@@ -4,6 +4,7 @@
 // No message ever quotes it.
 
 import { X509Certificate } from "node:crypto";
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { TOKEN_VARIABLE } from "../../config/config-source.ts";
 import { type JoinToken, readJoinToken, TOKEN_LENGTH_MAX, TOKEN_ROOTS_MAX } from "../../core/identity/join-token.ts";
@@ -84,8 +85,10 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): string {
 /** `absentHint`: what to do when it is not there. */
 async function fromFile(path: string, what: "token" | "trust", lengthMax: number, absentHint: string | null): Promise<string> {
   try {
-    const file = await open(path, "r");
+    // A pipe would be waited for, in silence and for ever.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
+      if (!(await file.stat()).isFile()) throw new IdentityError("token", `the ${what} file ${path} is no file`);
       // One byte more than it may have, and a line end.
       const { buffer, bytesRead } = await file.read(Buffer.alloc(lengthMax + 2), 0, lengthMax + 2, 0);
       return buffer.toString("latin1", 0, bytesRead);
@@ -93,6 +96,7 @@ async function fromFile(path: string, what: "token" | "trust", lengthMax: number
       await file.close();
     }
   } catch (error) {
+    if (error instanceof IdentityError) throw error;
     const { code = "unknown error" } = error as NodeJS.ErrnoException;
     const hint = code === "ENOENT" && absentHint !== null ? `, it is not there; ${absentHint}` : "";
     throw new IdentityError("token", `the ${what} file ${path} cannot be read: ${code}${hint}`);

@@ -1,6 +1,7 @@
 // What a proxy says of a join token that it cannot use: which of absent, empty and no token it is, and what to do.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { TOKEN_VARIABLE } from "../../../src/config/config-source.ts";
 import { readToken } from "../../../src/workers/identity/read-token.ts";
 import { joinToken } from "../../support/join-token.ts";
+import { within } from "../../support/wait.ts";
 
 const NAME = "web.shop.serviceaccount.identity.weft.cluster.local";
 const MAKE = "make one where the identity component is: weft identity token create --data FOLDER --name NAME --namespace NAMESPACE";
@@ -40,7 +42,7 @@ describe("a join token", () => {
       reason: "token",
       message: `the token file ${file} holds no join token: it is no JWT; ${MAKE} --file ${file}`,
     });
-    await assert.rejects(readToken(folder, {}), { reason: "token", message: `the token file ${folder} cannot be read: EISDIR` });
+    await assert.rejects(readToken(folder, {}), { reason: "token", message: `the token file ${folder} is no file` });
     await assert.rejects(readToken(null, { [TOKEN_VARIABLE]: "" }), {
       reason: "token",
       message: `the environment variable ${TOKEN_VARIABLE} is empty; ${MAKE}`,
@@ -49,5 +51,12 @@ describe("a join token", () => {
       reason: "token",
       message: `the environment variable ${TOKEN_VARIABLE} holds no join token: it is no JWT; ${MAKE}`,
     });
+  });
+
+  // Story: the proxy waited for somebody to write into it, and said nothing.
+  it("is not waited for where a pipe is in its place", async () => {
+    const pipe = join(folder, "pipe.token");
+    execFileSync("mkfifo", [pipe]);
+    await assert.rejects(within("an answer", readToken(pipe, {})), { reason: "token", message: `the token file ${pipe} is no file` });
   });
 });
