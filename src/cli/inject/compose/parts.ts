@@ -83,7 +83,7 @@ function holder(plan: ServicePlan, plans: readonly ServicePlan[], options: Injec
     cap_drop: listOf([plain("ALL")]),
     cap_add: plan.isJob ? null : listOf(HOLDER_CAPABILITIES.map(plain)),
     security_opt: plan.isJob ? null : listOf([quoted("no-new-privileges:true")]),
-    healthcheck: plan.isJob ? mapOf({ disable: plain(true) }, true) : holding(settings.get("proxy-uid") ?? PROXY_UID),
+    healthcheck: mapOf({ disable: plain(true) }, true),
     labels: labels("net", name),
     profiles: valueAt(effective, "profiles"),
     networks: networksOf(plan),
@@ -163,18 +163,6 @@ function proxyService(plan: ServicePlan, config: string, options: InjectOptions)
     }),
     secrets: listOf([mapOf({ source: plain(secretOf(plan)), target: plain(TOKEN_SECRET) }, true)], false),
     environment: mapOf(environment),
-  });
-}
-
-/**
- * Whether a holder has written its rules: then it is the proxy's user. A disabled check would say as much to everybody but `docker compose up --wait`,
- * which fails on it. A job's holder gets none: the check would be a process in the job's namespace.
- */
-function holding(uid: string): YAMLMap {
-  return mapOf({
-    test: listOf(["CMD", "grep", "-q", `^Uid:.${uid}`, "/proc/1/status"].map(quoted)),
-    interval: plain("10s"),
-    timeout: plain("5s"),
   });
 }
 
