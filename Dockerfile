@@ -22,6 +22,10 @@ RUN rm -rf node_modules/node-linux-* \
   && keep="uws_$(node -p '`${process.platform}_${process.arch}_${process.versions.modules}.node`')" \
   && test -f "$keep" \
   && find . -name '*.node' ! -name "$keep" -delete
+COPY LICENSE ./
+COPY bin bin
+# Files have the modes of the checkout, which may be for its owner only; the image's user is another one.
+RUN chmod -R a+rX bin package.json LICENSE
 
 FROM ${NODE_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="Weft" org.opencontainers.image.licenses="Apache-2.0"
@@ -29,8 +33,8 @@ LABEL org.opencontainers.image.title="Weft" org.opencontainers.image.licenses="A
 RUN command -v iptables-restore >/dev/null \
   || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iptables && rm -rf /var/lib/apt/lists/* /var/cache/apt/*)
 WORKDIR /weft
-COPY package.json LICENSE ./
-COPY bin bin
+COPY --from=build /weft/package.json /weft/LICENSE ./
+COPY --from=build /weft/bin bin
 COPY --from=build /weft/node_modules node_modules
 COPY --from=build /weft/dist dist
 # Mounted volumes take over who owns these: an identity component's state, what a sidecar proves itself with, and the certificate that it keeps.
@@ -53,7 +57,7 @@ COPY src src
 COPY test/support/ports.ts test/support/ports.ts
 COPY bench bench
 # Reports go to what is mounted there.
-RUN mkdir /report && chown 2102:2102 /report
+RUN chmod -R a+rX src test bench && mkdir /report && chown 2102:2102 /report
 USER 2102:2102
 ENTRYPOINT ["node", "/weft/bench/paths.ts"]
 HEALTHCHECK NONE
