@@ -48,6 +48,14 @@ export class ConfigState {
     return this.#snapshot.services.find((service) => service.key === serviceKey)?.dns.map((entry) => entry.host) ?? [];
   }
 
+  /** Names of services at one of these ports: of an endpoint, or declared. */
+  namesAt(ports: readonly number[]): ReadonlySet<string> {
+    const names = new Set<string>();
+    for (const { dns, ports: declared } of this.#snapshot.services)
+      for (const { host, port } of dns) if (ports.includes(port) || declared.some((one) => ports.includes(one.port))) names.add(host);
+    return names;
+  }
+
   /** Everything, for a worker that begins now. */
   full(): WorkerUpdate {
     const update = workerUpdate(this.#version, null, this.#snapshot, this.#resolved);

@@ -18,6 +18,8 @@ export interface ForwarderOptions {
   readonly log: Log;
   /** A connect to an endpoint failed: the name behind it is resolved again. At most a few calls a second per endpoint. */
   readonly onConnectFailed: (serviceKey: string, endpoint: string) => void;
+  /** Redirected connections go to addresses that are nobody's, at these ports: names of services there are asked for, and `namesAsked` is called. */
+  readonly onStrangers: (ports: readonly number[]) => void;
   /** The number of open client connections changed. Called often: it only stores a number. */
   readonly onOpenConnections: (count: number) => void;
   /** True only with WEFT_TEST_HOOKS=1: hooks that block or break a worker on purpose exist. */
@@ -29,6 +31,8 @@ export interface ForwarderLike {
   update(update: WorkerUpdate): void;
   /** Takes ownership of a connected TCP descriptor that came in at a listener. Never throws. */
   adopt(fd: number, listenerId: string): void;
+  /** What `onStrangers` asked for is answered, or took too long; an `update` with what it changed came before. */
+  namesAsked(): void;
   /** No keep-alive from now on: `Connection: close` on every answer, idle connections closed at once. */
   drain(): void;
   /** Destroys what is left and returns how many client connections that were. */

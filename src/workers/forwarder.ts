@@ -122,6 +122,7 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
       services: this.#services,
       redirectedPort: (port) => this.#listeners.get(inboundPortId(port)) ?? null,
       adopt: (fd, listenerId) => this.adopt(fd, listenerId),
+      onStrangers: (ports) => this.#options.onStrangers(ports),
       onSettled: () => this.#options.onOpenConnections(this.#clients.size),
       openConnections: () => this.#clients.size,
       log: options.log,
@@ -262,6 +263,10 @@ export class Forwarder implements ForwarderLike, ForwarderContext, ClientOwner {
 
   adopt(fd: number, listenerId: string): void {
     this.loop.run(() => this.#adopt(fd, listenerId));
+  }
+
+  namesAsked(): void {
+    this.#redirects.namesAsked();
   }
 
   #adopt(fd: number, listenerId: string): void {

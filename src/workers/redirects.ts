@@ -1,6 +1,6 @@
 // Connections that were redirected to a transparent listener: where they were going decides what becomes of them.
 //
-//   outbound  the address of a service (its endpoints', or its own) -> that service; any other -> straight there
+//   outbound  the address of a service (its endpoints', or its own) -> that service; any other -> straight there, after names were asked for
 //   inbound   a port with rules of its own (`inbound.ports`) -> those; any other -> straight to the address and port
 //   a connection that was made to the listener itself -> the listener's target if it has one, else a loop: refused
 //   a connection of the proxy's own user -> a loop: refused (redirect-guard.ts)
@@ -9,6 +9,9 @@
 // names move on, so a client that keeps connections to an address of yesterday is still served. Who may come in to a port is another
 // question, asked anew when the port gets or loses rules (port-gate.ts). Refused, too (as endpoints that are own listeners): the admin
 // port. What makes system calls is loaded with the first transparent listener; a connection that comes before waits.
+//
+// An address that was nobody's at the last answer may have become a service's since: a container that has just begun, say. The first connection to it
+// waits for a new answer to the names of services at its port, so that it does not go past the mesh in plain text.
 
 import { closeSync } from "node:fs";
 import type { Protocol, WorkerService } from "../config/snapshot.ts";
@@ -29,6 +32,8 @@ export interface RedirectsOwner {
   redirectedPort(port: number): ListenerState | null;
   makeService(config: WorkerService): Service;
   adopt(fd: number, listenerId: string): void;
+  /** Names of services at these ports are to be asked for; `namesAsked` is called then. */
+  onStrangers(ports: readonly number[]): void;
   /** No connection waits any longer. */
   onSettled(): void;
   /** Of this worker. */
@@ -39,9 +44,18 @@ export interface RedirectsOwner {
 /** States kept per listener, one per destination; over it they are made again. */
 const STATES_MAX = 1024;
 
+/** Connections that wait for names; those that come then go straight at once. */
+const STRANGERS_MAX = 1024;
+
 interface Waiting {
   readonly fd: number;
   readonly listenerId: string;
+}
+
+/** To an address that is nobody's, by its straight key. */
+interface Stranger extends Waiting {
+  readonly key: string;
+  readonly port: number;
 }
 
 export class Redirects {
@@ -56,6 +70,11 @@ export class Redirects {
   #originalDestination: OriginalDestination | null = null;
   #isLoading = false;
   #waiting: Waiting[] = [];
+  /** For the answer that is on its way, null for none; and for the one after it, because they came later. */
+  #asked: readonly Stranger[] | null = null;
+  #strangers: Stranger[] = [];
+  /** The key of the one that has waited and is adopted now. */
+  #hasWaited: string | null = null;
 
   constructor(loop: WorkerLoop, owner: RedirectsOwner) {
     this.#loop = loop;
@@ -91,8 +110,39 @@ export class Redirects {
     // The listener's own address, as it was configured, is known as such whatever addresses the host has had since.
     const { host, port } = isLoop ? listen : to;
     const key = straightKey(direction, host, port);
+    if (
+      direction === "outbound" &&
+      !isLoop &&
+      !this.#straight.has(key) &&
+      key !== this.#hasWaited &&
+      this.#strangers.length < STRANGERS_MAX
+    ) {
+      this.#strangers.push({ fd, listenerId: listener.snapshot.id, key, port });
+      this.#ask();
+      return null;
+    }
     this.#straight.use(key);
     return this.#servedBy(state, key, "detect", to.port);
+  }
+
+  #ask(): void {
+    if (this.#asked !== null || this.#strangers.length === 0) return;
+    this.#asked = this.#strangers;
+    this.#strangers = [];
+    this.#owner.onStrangers([...new Set(this.#asked.map(({ port }) => port))]);
+  }
+
+  /** Names that `onStrangers` told of are answered: who waited goes where the address leads now. */
+  namesAsked(): void {
+    const asked = this.#asked ?? [];
+    this.#asked = null;
+    for (const { fd, listenerId, key } of asked) {
+      this.#hasWaited = key;
+      this.#owner.adopt(fd, listenerId);
+    }
+    this.#hasWaited = null;
+    this.#ask();
+    this.#owner.onSettled();
   }
 
   /** What serves a connection to a transparent inbound listener that has said itself for which port it is, as if it had been made to that. */
@@ -121,14 +171,16 @@ export class Redirects {
   }
 
   get isWaiting(): boolean {
-    return this.#waiting.length > 0;
+    return this.#waiting.length > 0 || this.#asked !== null;
   }
 
   /** Ends: what waits is closed. */
   clear(): void {
     this.#straight.clear();
-    for (const { fd } of this.#waiting) closeSync(fd);
+    for (const { fd } of [...this.#waiting, ...(this.#asked ?? []), ...this.#strangers]) closeSync(fd);
     this.#waiting = [];
+    this.#asked = null;
+    this.#strangers = [];
   }
 
   #serviceAt(host: string, port: number): Service | null {

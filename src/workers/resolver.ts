@@ -15,6 +15,12 @@ import { candidates, parseHosts, parseResolvConf, type SearchRules } from "./hos
 /** A name is never asked for more often than this, whatever its TTL or the number of failed connects. */
 const PERIOD_MIN_MS = 1_000;
 
+/** The same where connections wait for the answer. */
+const RENEWAL_PERIOD_MIN_MS = 100;
+
+/** So long a connection waits for answers. */
+const RENEWAL_MS_MAX = 500;
+
 /** Names being asked for at the same time; the others wait for their turn. */
 const LOOKUPS_MAX = 64;
 
@@ -51,6 +57,8 @@ interface Name {
   hasAnswered: boolean;
   hasFailed: boolean;
   timer: NodeJS.Timeout | null;
+  /** Who waits for the answer to a question that is asked after `since`, monotonic time. */
+  waiting: readonly { readonly since: number; readonly resolve: () => void }[];
 }
 
 /** What one source says: `null` addresses mean that it failed and the last ones stay. */
@@ -100,6 +108,7 @@ export class Resolver {
         hasAnswered: false,
         hasFailed: false,
         timer: null,
+        waiting: [],
       };
       this.#names.set(name, entry);
       this.#ask(entry);
@@ -117,6 +126,32 @@ export class Resolver {
     if (entry === undefined) return;
     if (entry.isAsking) entry.mustAskAgain = true;
     else this.#schedule(entry, Math.max(0, entry.askedAt + PERIOD_MIN_MS - performance.now()));
+  }
+
+  /**
+   * Resolves when each of these names was asked for after this call and was answered, good or bad, or after RENEWAL_MS_MAX. A name is asked for at most
+   * every RENEWAL_PERIOD_MIN_MS, however many wait.
+   */
+  async renewed(names: Iterable<string>): Promise<void> {
+    const since = performance.now();
+    const answers: Promise<void>[] = [];
+    for (const name of names) {
+      const entry = this.#names.get(name);
+      if (entry === undefined) continue;
+      answers.push(
+        new Promise((resolve) => {
+          entry.waiting = [...entry.waiting, { since, resolve }];
+        }),
+      );
+      if (!entry.isAsking) this.#askForWaiting(entry);
+    }
+    if (answers.length === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, RENEWAL_MS_MAX);
+    });
+    await Promise.race([Promise.all(answers), late]);
+    clearTimeout(timer);
   }
 
   /** Resolves when every name has had its first answer, good or bad, or after `ms`. */
@@ -174,9 +209,17 @@ export class Resolver {
     entry.isAsking = false;
     if (this.#names.get(entry.name) !== entry || this.#isClosed) return;
     this.#take(entry, answer, reason);
-    if (!entry.mustAskAgain) return;
-    entry.mustAskAgain = false;
-    this.refresh(entry.name);
+    if (entry.mustAskAgain) {
+      entry.mustAskAgain = false;
+      this.refresh(entry.name);
+    }
+    for (const { since, resolve } of entry.waiting) if (since <= entry.askedAt) resolve();
+    entry.waiting = entry.waiting.filter(({ since }) => since > entry.askedAt);
+    if (entry.waiting.length > 0) this.#askForWaiting(entry);
+  }
+
+  #askForWaiting(entry: Name): void {
+    this.#schedule(entry, Math.max(0, entry.askedAt + RENEWAL_PERIOD_MIN_MS - performance.now()));
   }
 
   #take(entry: Name, answer: Answer | null, reason: string): void {

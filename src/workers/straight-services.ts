@@ -66,6 +66,10 @@ export class StraightServices {
     return isStraightKey(key) ? this.#add(key).service : null;
   }
 
+  has(key: string): boolean {
+    return this.#entries.has(key);
+  }
+
   /** A connection is for it: it is the last to be forgotten. */
   use(key: string): void {
     const entry = this.#entries.get(key) ?? this.#add(key);

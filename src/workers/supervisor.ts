@@ -9,6 +9,7 @@
 
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { getSystemErrorName } from "node:util";
 import type { AdminServer } from "../admin/admin-server.ts";
 import { createAdminServer } from "../admin/create-admin-server.ts";
@@ -299,6 +300,8 @@ class Supervisor {
       onConnectFailed: (service) => {
         for (const name of this.#state.namesOf(service)) this.#resolver.refresh(name);
       },
+      // What has moved is told in the next turn, before this.
+      askNames: (ports) => this.#resolver.renewed(this.#state.namesAt(ports)).then(() => nextTurn()),
     };
     return count === 0 ? new InlineWorker(options) : new WorkerPool(count, options);
   }

@@ -20,7 +20,7 @@ export class InlineWorker implements WorkerSet {
   }
 
   async start(): Promise<void> {
-    const { forwarderModule, seriesMax, log, onConnectFailed, testHooks } = this.#options;
+    const { forwarderModule, seriesMax, log, onConnectFailed, askNames, testHooks } = this.#options;
     const { createForwarder } = (await import(forwarderModule)) as { createForwarder: CreateForwarder };
     const slots = Recorder.memory(Recorder.slotsFor(seriesMax));
     const sink = this.#options.onLife("worker/main", slots);
@@ -28,6 +28,7 @@ export class InlineWorker implements WorkerSet {
       recorder: new Recorder(slots, (descriptor) => sink.add(descriptor), seriesMax),
       log,
       onConnectFailed,
+      onStrangers: (ports) => void askNames(ports).then(() => this.#forwarder!.namesAsked()),
       onOpenConnections: (count) => {
         if (count === 0 && this.#onIdle !== null) setImmediate(this.#onIdle);
       },

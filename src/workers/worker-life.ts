@@ -131,6 +131,9 @@ export class WorkerLife {
       case "connect-failed":
         this.#options.onConnectFailed(message.service, message.endpoint);
         break;
+      case "ask-names":
+        void this.#options.askNames(message.ports).then(() => this.send({ kind: "names-asked" }));
+        break;
       case "stats":
         this.#answer(message.id, message.stats);
         break;

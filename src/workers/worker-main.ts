@@ -48,6 +48,7 @@ class WorkerThread {
       recorder: new Recorder(task.slots, (descriptor) => this.#tell({ kind: "series", descriptor }), task.seriesMax),
       log: (level, message, fields) => this.#tell({ kind: "log", level, message, ...(fields && { fields }) }),
       onConnectFailed: (service, endpoint) => this.#tell({ kind: "connect-failed", service, endpoint }),
+      onStrangers: (ports) => this.#tell({ kind: "ask-names", ports }),
       onOpenConnections: (count) => this.#openChanged(count),
       testHooks: task.testHooks,
     });
@@ -81,6 +82,9 @@ class WorkerThread {
         this.#isDraining = true;
         this.#forwarder.drain();
         if (this.#forwarder.idle()) this.#finish(0);
+        break;
+      case "names-asked":
+        this.#forwarder.namesAsked();
         break;
       case "cut":
         this.#finish(this.#forwarder.cut());

@@ -37,6 +37,7 @@ export type ToWorker =
   | { readonly kind: "update"; readonly update: WorkerUpdate; readonly listenerIds: readonly string[] }
   | { readonly kind: "drain" }
   | { readonly kind: "cut" }
+  | { readonly kind: "names-asked" }
   | { readonly kind: "ask"; readonly id: number }
   | { readonly kind: "test"; readonly action: TestAction };
 
@@ -45,4 +46,5 @@ export type FromWorker =
   | { readonly kind: "log"; readonly level: LogLevel; readonly message: string; readonly fields?: LogFields }
   | { readonly kind: "series"; readonly descriptor: SeriesDescriptor }
   | { readonly kind: "connect-failed"; readonly service: string; readonly endpoint: string }
+  | { readonly kind: "ask-names"; readonly ports: readonly number[] }
   | { readonly kind: "stats"; readonly id: number; readonly stats: object };

@@ -30,6 +30,8 @@ export interface WorkerSetOptions {
   readonly onServing: (serving: number) => void;
   readonly onRestart: (reason: string) => void;
   readonly onConnectFailed: (service: string, endpoint: string) => void;
+  /** Asks for the names of services at these ports; resolves, also when that took too long, once workers were told what changed. */
+  readonly askNames: (ports: readonly number[]) => Promise<void>;
 }
 
 /** One worker in /stats.json. */

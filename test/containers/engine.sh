@@ -45,11 +45,13 @@ settings() {
   STATE=$(mktemp -d /var/tmp/weft-engine.XXXXXX)
   SOCKET=$STATE/engine.sock
   trap finish EXIT
-  # crun refuses the cgroups of some virtual machines; limits above the machine's own cannot be set; journald may not be there.
+  # crun refuses the cgroups of some virtual machines; limits above the machine's own cannot be set; journald may not be there. Podman's name server (1.4) now
+  # and then answers no longer at one of a network's addresses while containers come: who asks goes on to the next one after a second, not after five.
   cat >"$STATE/containers.conf" <<'CONF'
 [containers]
 default_ulimits = ["nofile=10000:10000", "nproc=10000:10000"]
 log_driver = "k8s-file"
+dns_options = ["timeout:1"]
 [engine]
 runtime = "runc"
 events_logger = "file"

@@ -44,6 +44,8 @@ class FakeForwarder implements ForwarderLike {
     this.#options.onOpenConnections(this.#connections.size);
   }
 
+  namesAsked(): void {}
+
   drain(): void {
     this.isDraining = true;
     for (const connection of [...this.#connections]) connection.closeIfIdle();

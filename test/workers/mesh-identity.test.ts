@@ -53,6 +53,7 @@ describe("a worker whose identity comes late", () => {
       recorder: new Recorder(memory, () => undefined, SERIES_MAX),
       log: () => undefined,
       onConnectFailed: () => undefined,
+      onStrangers: () => undefined,
       onOpenConnections: () => undefined,
       testHooks: false,
     });

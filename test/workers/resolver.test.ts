@@ -180,4 +180,41 @@ describe("resolver", () => {
     await resolve(...names);
     assert.ok(names.every((name) => resolver.addresses(name).length === 1));
   });
+
+  describe("renewed", () => {
+    it("resolves when a question that was asked after the call is answered", async () => {
+      server.set("web.test", { addresses: ["10.0.0.1"] });
+      await resolve("web.test");
+      server.set("web.test", { addresses: ["10.0.0.2"] });
+      await resolver.renewed(["web.test", "nobody.test"]);
+      assert.deepEqual(resolver.addresses("web.test"), ["10.0.0.2"]);
+      assert.deepEqual(changed, ["web.test=10.0.0.1", "web.test=10.0.0.2"]);
+    });
+
+    it("does not take the answer to an earlier question, which may be the old one", async () => {
+      server.set("web.test", { addresses: ["10.0.0.1"] });
+      resolver.setNames(["web.test"]);
+      const renewed = resolver.renewed(["web.test"]);
+      await resolver.settled(5_000);
+      server.set("web.test", { addresses: ["10.0.0.2"] });
+      await renewed;
+      assert.deepEqual(resolver.addresses("web.test"), ["10.0.0.2"]);
+    });
+
+    it("asks once for all who wait", async () => {
+      server.set("web.test", { addresses: ["10.0.0.1"] });
+      await resolve("web.test");
+      await Promise.all(Array.from({ length: 100 }, () => resolver.renewed(["web.test"])));
+      assert.equal(server.asked("web.test"), 2);
+    });
+
+    it("resolves where nobody answers, and the last addresses stay", async () => {
+      server.set("web.test", { addresses: ["10.0.0.1"] });
+      await resolve("web.test");
+      server.set("web.test", { addresses: [], failure: "silent" });
+      await resolver.renewed(["web.test"]);
+      assert.deepEqual(resolver.addresses("web.test"), ["10.0.0.1"]);
+      assert.deepEqual(logged, []);
+    });
+  });
 });

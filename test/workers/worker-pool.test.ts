@@ -61,6 +61,7 @@ class Bench {
       onServing: () => undefined,
       onRestart: (reason) => this.restarts.push(reason),
       onConnectFailed: (service, endpoint) => this.connectFailures.push(`${service} ${endpoint}`),
+      askNames: () => Promise.resolve(),
     });
   }
 
