@@ -79,7 +79,8 @@ export class Resolver {
   #onAnswer: (() => void) | null = null;
   readonly #hosts: WatchedFile<ReadonlyMap<string, readonly string[]>>;
   readonly #rules: WatchedFile<SearchRules>;
-  #client: InstanceType<typeof dns.Resolver> | null = null;
+  /** Of the questions that are under way. */
+  readonly #clients = new Set<InstanceType<typeof dns.Resolver>>();
 
   constructor(options: ResolverOptions) {
     this.#options = options;
@@ -175,7 +176,7 @@ export class Resolver {
   close(): void {
     this.#isClosed = true;
     this.setNames([]);
-    this.#client?.cancel();
+    for (const client of this.#clients) client.cancel();
   }
 
   #schedule(entry: Name, ms: number): void {
@@ -269,8 +270,10 @@ export class Resolver {
 
   /** A and AAAA of one name; null when it has neither. Throws when nothing could be learned. */
   async #query(name: string): Promise<Answer | null> {
-    const client = this.#newestClient();
+    const client = this.#newClient();
+    this.#clients.add(client);
     const [a, aaaa] = await Promise.allSettled([client.resolve4(name, { ttl: true }), client.resolve6(name, { ttl: true })]);
+    this.#clients.delete(client);
     const v4 = this.#records("A", a);
     const v6 = this.#records("AAAA", aaaa);
     if (v4 === null && v6 === null) throw (a as PromiseRejectedResult).reason;
@@ -312,14 +315,15 @@ export class Resolver {
     }
   }
 
-  /** c-ares reads resolv.conf when a client is made: a new one when the file changes. */
-  #newestClient(): InstanceType<typeof dns.Resolver> {
+  /**
+   * A new one for each question: c-ares reads resolv.conf when a client is made, and puts a server that was silent once behind the others from then on.
+   * Applications ask the first server first; where servers know of different networks, as podman's do, so must we, or their addresses are not ours.
+   */
+  #newClient(): InstanceType<typeof dns.Resolver> {
     const { server } = this.#options;
-    if (this.#client === null || (server === undefined && this.#rules.hasChanged())) {
-      this.#client = new dns.Resolver({ timeout: SERVER_TIMEOUT_MS, tries: SERVER_TRIES });
-      if (server !== undefined) this.#client.setServers([server]);
-    }
-    return this.#client;
+    const client = new dns.Resolver({ timeout: SERVER_TIMEOUT_MS, tries: SERVER_TRIES });
+    if (server !== undefined) client.setServers([server]);
+    return client;
   }
 }
 
@@ -334,7 +338,6 @@ class WatchedFile<T> {
   readonly #parse: (text: string) => T;
   #stamp = "";
   #value: T | null = null;
-  #isNew = false;
 
   constructor(path: string, parse: (text: string) => T) {
     this.#path = path;
@@ -348,7 +351,6 @@ class WatchedFile<T> {
       const stamp = `${mtimeMs} ${size} ${ino}`;
       if (stamp !== this.#stamp) {
         this.#value = this.#parse(readFileSync(this.#path, "utf8"));
-        this.#isNew = this.#stamp !== "";
         this.#stamp = stamp;
       }
     } catch {
@@ -356,12 +358,5 @@ class WatchedFile<T> {
       this.#stamp = "";
     }
     return this.#value;
-  }
-
-  /** True once after each change. */
-  hasChanged(): boolean {
-    const isNew = this.#isNew;
-    this.#isNew = false;
-    return isNew;
   }
 }

@@ -55,8 +55,9 @@ export class StandIns {
 
   async remove(): Promise<void> {
     for (const [name, before] of this.#made) {
-      await engine("rmi", name);
-      if (before !== null) await engine("tag", before, name);
+      // The one from before may be the very same image: it is only untagged when nobody else has its name.
+      if (before === null) await engine("rmi", name);
+      else await engine("tag", before, name);
     }
     this.#made.clear();
   }
