@@ -79,8 +79,9 @@ export class Resolver {
   #onAnswer: (() => void) | null = null;
   readonly #hosts: WatchedFile<ReadonlyMap<string, readonly string[]>>;
   readonly #rules: WatchedFile<SearchRules>;
-  /** Of the questions that are under way. */
-  readonly #clients = new Set<InstanceType<typeof dns.Resolver>>();
+  #client: InstanceType<typeof dns.Resolver> | null = null;
+  /** Questions that are under way, by who asks: also those who were replaced since. */
+  readonly #questions = new Map<InstanceType<typeof dns.Resolver>, number>();
 
   constructor(options: ResolverOptions) {
     this.#options = options;
@@ -176,7 +177,7 @@ export class Resolver {
   close(): void {
     this.#isClosed = true;
     this.setNames([]);
-    for (const client of this.#clients) client.cancel();
+    for (const client of this.#questions.keys()) client.cancel();
   }
 
   #schedule(entry: Name, ms: number): void {
@@ -270,12 +271,17 @@ export class Resolver {
 
   /** A and AAAA of one name; null when it has neither. Throws when nothing could be learned. */
   async #query(name: string): Promise<Answer | null> {
-    const client = this.#newClient();
-    this.#clients.add(client);
+    const client = this.#newestClient();
+    const begunAt = performance.now();
+    this.#questions.set(client, (this.#questions.get(client) ?? 0) + 1);
     const [a, aaaa] = await Promise.allSettled([client.resolve4(name, { ttl: true }), client.resolve6(name, { ttl: true })]);
-    this.#clients.delete(client);
+    const left = this.#questions.get(client)! - 1;
+    if (left > 0) this.#questions.set(client, left);
+    else this.#questions.delete(client);
     const v4 = this.#records("A", a);
     const v6 = this.#records("AAAA", aaaa);
+    const wasSilent = performance.now() - begunAt >= SERVER_TIMEOUT_MS;
+    if ((wasSilent || v4 === null || v6 === null) && this.#client === client) this.#client = null;
     if (v4 === null && v6 === null) throw (a as PromiseRejectedResult).reason;
     if ((v4?.length ?? 0) === 0 && (v6?.length ?? 0) === 0) {
       // One family does not exist and the other is unknown: unknown.
@@ -316,14 +322,17 @@ export class Resolver {
   }
 
   /**
-   * A new one for each question: c-ares reads resolv.conf when a client is made, and puts a server that was silent once behind the others from then on.
-   * Applications ask the first server first; where servers know of different networks, as podman's do, so must we, or their addresses are not ours.
+   * c-ares reads resolv.conf when a client is made: a new one when the file changes. A new one, too, when a server was silent or failed, which c-ares puts
+   * behind the others from then on. Applications ask the first server first; where servers know of different networks, as podman's do, so must we, or
+   * their addresses are not ours.
    */
-  #newClient(): InstanceType<typeof dns.Resolver> {
+  #newestClient(): InstanceType<typeof dns.Resolver> {
     const { server } = this.#options;
-    const client = new dns.Resolver({ timeout: SERVER_TIMEOUT_MS, tries: SERVER_TRIES });
-    if (server !== undefined) client.setServers([server]);
-    return client;
+    if (this.#client === null || (server === undefined && this.#rules.hasChanged())) {
+      this.#client = new dns.Resolver({ timeout: SERVER_TIMEOUT_MS, tries: SERVER_TRIES });
+      if (server !== undefined) this.#client.setServers([server]);
+    }
+    return this.#client;
   }
 }
 
@@ -338,6 +347,7 @@ class WatchedFile<T> {
   readonly #parse: (text: string) => T;
   #stamp = "";
   #value: T | null = null;
+  #isNew = false;
 
   constructor(path: string, parse: (text: string) => T) {
     this.#path = path;
@@ -351,6 +361,7 @@ class WatchedFile<T> {
       const stamp = `${mtimeMs} ${size} ${ino}`;
       if (stamp !== this.#stamp) {
         this.#value = this.#parse(readFileSync(this.#path, "utf8"));
+        this.#isNew = this.#stamp !== "";
         this.#stamp = stamp;
       }
     } catch {
@@ -358,5 +369,12 @@ class WatchedFile<T> {
       this.#stamp = "";
     }
     return this.#value;
+  }
+
+  /** True once after each change. */
+  hasChanged(): boolean {
+    const isNew = this.#isNew;
+    this.#isNew = false;
+    return isNew;
   }
 }
