@@ -2,7 +2,7 @@
 //
 // Order: IP literals as they are; /etc/hosts; A and AAAA of each candidate of the search list; the system's own lookup as a
 // last resort (it may know mDNS and the like). A name is asked for again after min(TTL, ttlMaxMs), and at once after a
-// failed connect, at most once a second. A failed lookup, "no such name" included, keeps the last answer: an endpoint
+// failed connect, at most once a second; where connections wait for the answer (`renewed`), ten times. A failed lookup, "no such name" included, keeps the last answer: an endpoint
 // list never becomes empty because a DNS server hiccups. If one family fails and the other answers, the failed one's last
 // addresses stay. Addresses are sorted, so that an answer that only rotates changes nothing.
 

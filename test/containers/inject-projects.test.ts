@@ -275,8 +275,8 @@ describe("pipeline.yml: no version, one common part, profiles, a job, replicas, 
   });
 
   it("takes a request from its published port through services of both profiles", async () => {
-    // These share two networks, for which podman's name server (1.4) now and then falls silent or disagrees while containers come: until a sidecar has heard
-    // of the address that its application has got, a connection is nobody's.
+    // These share two networks. With podman a sidecar now and then has not heard of the address that its application has got while containers come
+    // (docs/compose.md): a connection is nobody's until then.
     const asked = async () => {
       const answer = await page("http://127.0.0.1:8080/ask/http://flower:5555/ask/http://worker-solo:8793/ask/redis://broker:6379");
       const { client, said } = answer.said as Said;
